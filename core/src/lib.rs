@@ -1,0 +1,21 @@
+//! The lock-free core of Freehold: who may enter, where it lives, what its name is, when it must leave.
+//!
+//! The core knows byte counts and offsets, never addresses; it decides who leaves, and moves nothing.
+#![no_std]
+
+extern crate alloc;
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("freehold-core keeps its state in 64-bit atomic words: this target has none");
+
+// What everything else speaks in.
+pub mod units;
+
+mod sync;
+
+// 1. May it enter?
+// 2. Where does it live?
+// 3. What is its name?
+// 4. When must it leave?
+
+pub use units::{Bytes, Offset};

@@ -1,0 +1,36 @@
+//! The one door to shared state: the processor's atomics, or loom's when a model is being checked.
+//!
+//! Nothing else in the core names `core::sync::atomic` or `loom`. The cfg `freehold_loom` is set by the build script of
+//! `loom_tests`, which compiles these same sources as a second library.
+#![allow(unused_imports, dead_code)]
+
+#[cfg(not(freehold_loom))]
+pub(crate) mod atomic {
+    pub(crate) use core::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+#[cfg(freehold_loom)]
+pub(crate) mod atomic {
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// What a loop does while it waits for nothing in particular: under loom it gives the turn away, so that models end.
+pub(crate) fn spin_hint() {
+    #[cfg(freehold_loom)]
+    loom::thread::yield_now();
+    #[cfg(not(freehold_loom))]
+    core::hint::spin_loop();
+}
+
+/// `count` zeroed words in one allocation. Fresh zero pages come from the system untouched: a 141 GiB arena costs
+/// microseconds here, where collecting an iterator would write every word.
+pub(crate) fn zeroed_words(count: usize) -> alloc::boxed::Box<[atomic::AtomicU64]> {
+    #[cfg(freehold_loom)]
+    return (0..count).map(|_| atomic::AtomicU64::new(0)).collect();
+    #[cfg(not(freehold_loom))]
+    bytemuck::zeroed_slice_box(count)
+}

@@ -1,0 +1,1 @@
+//! Freehold: several engines share one card's memory and know nothing of each other.

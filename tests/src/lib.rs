@@ -1,0 +1,1 @@
+//! Naive twins: the simplest models that can be right, against which the real structures are run.
