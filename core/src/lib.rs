@@ -13,6 +13,9 @@ pub mod units;
 
 mod sync;
 
+/// Whether this build of the core runs on loom's atomics: a model asserts it, so that none passes by running without loom.
+pub const LOOM: bool = cfg!(freehold_loom);
+
 // 1. May it enter?
 // 2. Where does it live?
 // 3. What is its name?
