@@ -19,6 +19,8 @@ pub const LOOM: bool = cfg!(freehold_loom);
 // 1. May it enter?
 // 2. Where does it live?
 // 3. What is its name?
+pub mod table;
 // 4. When must it leave?
+pub mod eviction;
 
 pub use units::{Bytes, Offset};

@@ -18,6 +18,12 @@ pub(crate) mod atomic {
     };
 }
 
+/// Counted sharing, which loom watches too: it then reports a count that nobody gave up.
+#[cfg(not(freehold_loom))]
+pub(crate) use alloc::sync::Arc;
+#[cfg(freehold_loom)]
+pub(crate) use loom::sync::Arc;
+
 /// What a loop does while it waits for nothing in particular: under loom it gives the turn away, so that models end.
 pub(crate) fn spin_hint() {
     #[cfg(freehold_loom)]
