@@ -18,9 +18,11 @@ pub const LOOM: bool = cfg!(freehold_loom);
 
 // 1. May it enter?
 // 2. Where does it live?
+pub mod buddy;
 // 3. What is its name?
 pub mod table;
 // 4. When must it leave?
 pub mod eviction;
 
+pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
 pub use units::{Bytes, Offset};

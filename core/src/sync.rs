@@ -40,3 +40,11 @@ pub(crate) fn zeroed_words(count: usize) -> alloc::boxed::Box<[atomic::AtomicU64
     #[cfg(not(freehold_loom))]
     bytemuck::zeroed_slice_box(count)
 }
+
+/// Stands between a SeqCst write and a SeqCst load of another word. On every real target the two accesses are in the one
+/// order of all SeqCst accesses already, and nothing is emitted; loom treats SeqCst accesses as AcqRel and models only
+/// fences, so there it is one.
+pub(crate) fn sequentially_consistent() {
+    #[cfg(freehold_loom)]
+    atomic::fence(atomic::Ordering::SeqCst);
+}

@@ -1,1 +1,3 @@
 //! Naive twins: the simplest models that can be right, against which the real structures are run.
+
+pub mod buddy_twin;

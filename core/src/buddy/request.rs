@@ -1,0 +1,76 @@
+//! What goes into the buddy and what comes out: a request, and the block that answers it.
+
+use crate::units::{Bytes, Offset};
+
+/// How many bytes are wanted, and at multiples of how many they must start.
+///
+/// ```
+/// use freehold_core::{Bytes, buddy::Request};
+/// let request = Request::new(Bytes(3_000)).aligned(Bytes(2_048));
+/// assert_eq!((request.bytes, request.align), (Bytes(3_000), Bytes(2_048)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The bytes wanted. Zero is refused here: a manager gives empty buffers without asking an arena.
+    pub bytes: Bytes,
+    /// The offset will be a multiple of this. Anything up to the granule that divides it costs nothing.
+    pub align: Bytes,
+}
+
+impl Request {
+    /// `bytes` bytes at granule alignment.
+    #[must_use]
+    pub const fn new(bytes: Bytes) -> Request {
+        Request { bytes, align: Bytes(1) }
+    }
+
+    /// The same request at multiples of `align`.
+    #[must_use]
+    pub const fn aligned(self, align: Bytes) -> Request {
+        Request { align, ..self }
+    }
+}
+
+/// A range of an arena, owned. Having a `Block` tells you three things: its granules are taken, nobody else has a block
+/// that touches them, and they stay so until this block is freed.
+///
+/// It is not a pointer, and it frees nothing when dropped: it does not know its arena. Give it back with
+/// [`Buddy::free`](super::Buddy::free).
+#[must_use = "a block that is dropped instead of freed leaves its granules taken for good"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Block {
+    offset: Offset,
+    bytes: Bytes,
+    reserved: Bytes,
+}
+
+impl Block {
+    pub(super) const fn new(offset: Offset, bytes: Bytes, reserved: Bytes) -> Block {
+        Block { offset, bytes, reserved }
+    }
+
+    /// The block that the caller took apart with [`offset`](Block::offset) and [`bytes`](Block::bytes) and kept elsewhere,
+    /// whole again. The caller answers for there being one block only; the buddy refuses to free granules that are free.
+    /// Its [`reserved`](Block::reserved) repeats `bytes`: the arena rounds again when the block comes back.
+    pub const fn from_parts(offset: Offset, bytes: Bytes) -> Block {
+        Block { offset, bytes, reserved: bytes }
+    }
+
+    /// Where it starts in its arena.
+    #[must_use]
+    pub const fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// The bytes that were asked for.
+    #[must_use]
+    pub const fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+
+    /// The bytes it takes from the arena: whole granules.
+    #[must_use]
+    pub const fn reserved(&self) -> Bytes {
+        self.reserved
+    }
+}
