@@ -7,7 +7,7 @@ use loom::{cell::UnsafeCell, sync::Arc, thread};
 
 #[test]
 fn free_then_allocate() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);

@@ -8,12 +8,12 @@ use loom::{sync::Arc, thread};
 
 #[test]
 fn mark_is_not_lost() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 2));
-        buddy.take(0, Offset(1), Bytes(15)).unwrap();
+        let _taken = buddy.take(0, Offset(1), Bytes(15)).unwrap();
         let last = buddy.take(0, Offset(0), Bytes(1)).unwrap();
         // All is taken, and group 0 still has the mark that its split left behind.
         let other = Arc::clone(&buddy);

@@ -7,7 +7,7 @@ use loom::{sync::Arc, thread};
 
 #[test]
 fn slot_changes_hands() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);

@@ -7,7 +7,7 @@ use loom::{sync::Arc, thread};
 
 #[test]
 fn two_claims_in_one_word() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);

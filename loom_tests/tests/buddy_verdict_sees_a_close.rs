@@ -8,12 +8,12 @@ use loom::{sync::Arc, thread};
 
 #[test]
 fn verdict_sees_a_close() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 2));
-        buddy.take(0, Offset(4), Bytes(12)).unwrap();
+        let _taken = buddy.take(0, Offset(4), Bytes(12)).unwrap();
         let one = buddy.take(0, Offset(0), Bytes(1)).unwrap();
         // Granules 1, 2 and 3 are free from now on: freeing 0 closes their group.
         let other = Arc::clone(&buddy);

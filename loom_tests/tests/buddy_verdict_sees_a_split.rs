@@ -8,12 +8,12 @@ use loom::{sync::Arc, thread};
 
 #[test]
 fn verdict_sees_a_split() {
-    assert!(freehold_core::LOOM);
+    const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 2));
-        buddy.take(0, Offset(4), Bytes(12)).unwrap();
+        let _taken = buddy.take(0, Offset(4), Bytes(12)).unwrap();
         // One unit of four granules is left: whoever takes one granule of it splits it.
         let other = Arc::clone(&buddy);
         let splitting = thread::spawn(move || other.slot(0).unwrap().allocate(Request::new(Bytes(1))).is_ok());

@@ -1,8 +1,8 @@
 //! The buddy: a lock-free sub-allocator over the offsets of one arena.
 //!
-//! The arena is a row of granules. The [`tree`] of words says which are free; an allocation is a run of granules found by
-//! a [`search`], and made its owner's by a [`claim`]; a free is its mirror, a [`release`]. When nothing fits, the
-//! [`verdict`] says so, and says whether another thread may have been hiding it.
+//! The arena is a row of granules. The `tree` of words says which are free; an allocation is a run of granules found by
+//! a `search`, and made its owner's by a `claim`; a free is its mirror, a `release`. When nothing fits, the
+//! `verdict` says so, and says whether another thread may have been hiding it.
 //!
 //! ```text
 //!   Request --geometry--> Need --search--> Run --claim--> Block --release--> Run, free again
