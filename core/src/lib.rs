@@ -25,4 +25,6 @@ pub mod table;
 pub mod eviction;
 
 pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
+pub use eviction::{Rank, Victim, Victims};
+pub use table::{Claim, Duty, Entry, FollowUp, HandleKey, Owner, Pin, Residency, ResidencyWord, State, Table, Want};
 pub use units::{Bytes, Offset};

@@ -1,1 +1,52 @@
 //! Freehold: several engines share one card's memory and know nothing of each other.
+//!
+//! A [`VramManager`] divides a budget of device memory among handles. A [`VramHandle`] keeps its identity when its
+//! memory is evicted; the next access brings the content back from its backing source. The core, `freehold-core`, decides
+//! who may enter, where it lives and when it must leave; this crate binds that to real memory.
+
+// What a caller says, and what it hears.
+mod allocation;
+pub mod clock;
+mod error;
+mod observer;
+mod plugin;
+pub mod source;
+
+// The memory below.
+mod arena;
+mod budget;
+mod counters;
+pub mod memory;
+
+// The life of an entry, in order.
+mod access;
+mod audit;
+mod builder;
+mod close;
+mod evict;
+mod handle;
+mod manager;
+mod materialise;
+mod room;
+mod survey;
+mod tenancy;
+mod tenant;
+mod weights;
+
+pub use access::{Access, AccessMut};
+pub use allocation::Allocation;
+pub use audit::{Books, BooksError};
+pub use budget::Reservation;
+pub use builder::VramManagerBuilder;
+pub use clock::{Clock, ManualClock, MonotonicClock};
+pub use close::{Leak, LeakReport};
+pub use error::{Error, SourceError};
+pub use handle::VramHandle;
+pub use manager::VramManager;
+pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Region};
+pub use observer::{Event, Observer};
+pub use plugin::{Plugin, Stats};
+pub use room::Candidate;
+pub use source::{HostBytes, Sink, Source};
+
+pub use freehold_core::{Bytes, HandleKey, Rank};

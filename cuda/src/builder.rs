@@ -1,0 +1,90 @@
+//! How a manager is described before it exists.
+
+use crate::arena::Arena;
+use crate::budget::Budget;
+use crate::clock::{Clock, MonotonicClock};
+use crate::error::Error;
+use crate::manager::{Inner, VramManager};
+use crate::memory::{DeviceMemory, HostDevice};
+use crate::observer::Observer;
+use crate::plugin::{Plugin, Tally};
+use crate::weights::Register;
+use freehold_core::{Bytes, Geometry, Table};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A manager to be. Only the budget has no default.
+#[derive(Debug)]
+#[must_use]
+pub struct VramManagerBuilder {
+    device: Option<Arc<dyn DeviceMemory>>,
+    budget: Bytes,
+    granule: Bytes,
+    clock: Option<Arc<dyn Clock>>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl VramManagerBuilder {
+    pub(crate) fn new() -> Self {
+        VramManagerBuilder { device: None, budget: Bytes::ZERO, granule: Bytes(512), clock: None, observer: None }
+    }
+
+    /// The memory to manage; ordinary memory where nothing is said.
+    pub fn device(mut self, device: Arc<dyn DeviceMemory>) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// The bytes that may be resident at once, rounded down to whole granules.
+    pub fn budget(mut self, bytes: Bytes) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    /// The smallest unit of memory, 512 bytes where nothing is said. Every block starts at a multiple of it.
+    pub fn granule(mut self, bytes: Bytes) -> Self {
+        self.granule = bytes;
+        self
+    }
+
+    /// The clock by which last use is told.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Somebody who is told of loads, evictions and refusals.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The manager, with one arena of the whole budget.
+    ///
+    /// # Errors
+    /// [`Error::BadAllocation`] for a budget of less than one granule; the device's refusal of the arena.
+    pub fn build(self) -> Result<VramManager, Error> {
+        let geometry = Geometry::new(self.budget, self.granule).map_err(|_| {
+            Error::BadAllocation("a manager's budget is at least one granule, and a granule at least one byte")
+        })?;
+        let device = self.device.unwrap_or_else(|| Arc::new(HostDevice::new()));
+        let arena = Arena::new(Arc::clone(&device), geometry)?;
+        let inner = Inner {
+            device,
+            budget: Budget::new(arena.buddy().capacity()),
+            arenas: Box::new([arena]),
+            granule: self.granule,
+            table: Table::new(crossbeam_epoch::default_collector().clone()),
+            weights: Register::default(),
+            room: Mutex::new(()),
+            freed: event_listener::Event::new(),
+            clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
+            observer: self.observer,
+            tally: Tally::default(),
+            nobody: Plugin::new(""),
+            closed: AtomicBool::new(false),
+        };
+        Ok(VramManager::from_inner(inner))
+    }
+}

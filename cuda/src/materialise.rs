@@ -1,0 +1,163 @@
+//! Materialise: bring an entry's bytes to the card, once, whoever asks at the same time (C4).
+#![allow(unsafe_code, reason = "the claim is what makes an entry's bytes writable: A2 of arena.rs")]
+// A2, here: `Claimed` exists only after `begin_materialise` was won, so its thread has the entry to itself (R2 of the
+// table's states) until the claim is ended.
+
+use crate::arena::Span;
+use crate::error::{Error, SourceError};
+use crate::manager::Inner;
+use crate::observer::Event;
+use crate::room::Want;
+use crate::source::{Sink, Source};
+use crate::tenancy::Tenancy;
+use freehold_core::{Bytes, Claim, Pin, Want as WantState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// The right to bring an entry's bytes. Ends by [`finish`](Claimed::finish); dropped without it, also by a panic, the
+/// entry is absent as before and its place is given back (C5, C6).
+struct Claimed<'a> {
+    tenancy: &'a Tenancy,
+    finished: bool,
+}
+
+/// Whether bytes were brought from somewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Loaded,
+    Fresh,
+}
+
+impl Inner {
+    /// Pins an entry that was not resident, or not when we looked. Each turn of the loop follows another thread's success
+    /// on the same entry, or waits for it.
+    pub(crate) fn pin_slow(&self, tenancy: &Tenancy) -> Result<(), Error> {
+        let residency = tenancy.entry().residency();
+        loop {
+            match residency.try_pin() {
+                Pin::Pinned => return Ok(()),
+                Pin::Absent if residency.begin_materialise() == Claim::Won => return self.bring(tenancy, 1),
+                Pin::Busy(_) => wait_until_settled(tenancy),
+                Pin::Released => return Err(Error::Released { key: tenancy.entry().key() }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Brings a new entry's bytes; nobody else knows the entry yet, but a close may have released it.
+    pub(crate) fn first_load(&self, tenancy: &Tenancy) -> Result<(), Error> {
+        match tenancy.entry().residency().begin_materialise() {
+            Claim::Won => self.bring(tenancy, 0),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Finds a place, fills it, and makes the entry resident with `pins` pins. The claim has been won.
+    fn bring(&self, tenancy: &Tenancy, pins: u32) -> Result<(), Error> {
+        let claimed = Claimed { tenancy, finished: false };
+        let tenant = tenancy.tenant();
+        let mut filled = Filled::Fresh;
+        if tenant.bytes > Bytes::ZERO {
+            tenant.place.set(self.place(&Want::of(self, tenant))?);
+            let span = self.span(tenant).expect("the place was just set");
+            filled = claimed.fill(&span)?;
+        }
+        tenancy.note_loaded();
+        if filled == Filled::Loaded {
+            self.tally.loaded(tenant.bytes);
+            tenant.plugin.tally().loaded(tenant.bytes);
+        }
+        claimed.finish(pins);
+        if filled == Filled::Loaded {
+            let (id, plugin) = (tenancy.entry().id(), tenant.plugin.shared_name());
+            self.tell(&[Event::Loaded { id, bytes: tenant.bytes, plugin }]);
+        }
+        Ok(())
+    }
+}
+
+fn wait_until_settled(tenancy: &Tenancy) {
+    // Listening before asking: what settles between the two rings for us.
+    let listener = tenancy.tenant().changed.listen();
+    if tenancy.entry().residency().want() == WantState::Wait {
+        use event_listener::Listener;
+        listener.wait();
+    }
+}
+
+impl Claimed<'_> {
+    /// The bytes, from where they are now: written out at the last eviction, or at the source.
+    fn fill(&self, span: &Span<'_>) -> Result<Filled, Error> {
+        if self.restore(span)? {
+            return Ok(Filled::Loaded);
+        }
+        match self.tenancy.source() {
+            Some(source) => self.pour(&**source, span).map(|()| Filled::Loaded),
+            None => Ok(Filled::Fresh),
+        }
+    }
+
+    /// Copies back what was spilled; it stays dirty, because no source has it. Says whether there was anything.
+    fn restore(&self, span: &Span<'_>) -> Result<bool, Error> {
+        let mut spilled = self.tenancy.tenant().spilled.lock();
+        let Some(bytes) = spilled.as_deref() else { return Ok(false) };
+        // SAFETY: A2. The claim is ours.
+        unsafe { span.write(0, bytes) }?;
+        *spilled = None;
+        self.tenancy.entry().residency().mark_dirty();
+        Ok(true)
+    }
+
+    /// Calls the source, with no lock held, and counts what it gives.
+    fn pour(&self, source: &dyn Source, span: &Span<'_>) -> Result<(), Error> {
+        let label = || Arc::clone(&self.tenancy.tenant().label);
+        // SAFETY: A2. The claim is ours.
+        let mut upload = |start: u64, bytes: &[u8]| unsafe { span.write(start, bytes) };
+        let mut sink = match span.host_bytes() {
+            // SAFETY: A2. The claim is ours: nobody else reads or writes these bytes until it ends. D1: initialised.
+            Some(bytes) => Sink::direct(unsafe { &mut *bytes }),
+            None => Sink::staged(span.bytes().get(), &mut upload),
+        };
+        let poured = catch_unwind(AssertUnwindSafe(|| source.fill(&mut sink)));
+        let (given, refused) = sink.outcome();
+        match (poured, refused) {
+            (Err(panic), _) => Err(Error::SourcePanicked { label: label(), message: panic_message(&*panic) }),
+            (_, Some(refused)) => Err(Error::Device(refused)),
+            (Ok(told), None) => self.judge(told, Bytes(given)),
+        }
+    }
+
+    /// C7: too many bytes are too many whatever the source says; too few are its error, where it has none of its own.
+    fn judge(&self, told: Result<(), SourceError>, given: Bytes) -> Result<(), Error> {
+        let tenant = self.tenancy.tenant();
+        let (label, expected) = (Arc::clone(&tenant.label), tenant.bytes);
+        match told {
+            Err(reason) if given <= expected => Err(Error::SourceFailed { label, reason }),
+            _ if given != expected => Err(Error::SourceLength { label, expected, given }),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self, pins: u32) {
+        self.finished = true;
+        let entry = self.tenancy.entry();
+        entry.touch(self.tenancy.inner().tick());
+        self.tenancy.inner().settle(entry, entry.residency().finish_materialise(pins));
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let (inner, entry) = (self.tenancy.inner(), self.tenancy.entry());
+        inner.free_place(entry.payload());
+        inner.settle(entry, entry.residency().fail_materialise());
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> Arc<str> {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Arc::from(text.unwrap_or("no message"))
+}

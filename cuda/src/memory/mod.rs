@@ -1,0 +1,122 @@
+//! The few calls that the manager needs of a device, and the promise that comes with them.
+//!
+//! Everything above this line knows arenas and offsets; everything below knows one kind of memory. The host device
+//! ([`HostDevice`]) is ordinary memory; the same manager runs on both.
+
+mod host;
+
+pub use host::HostDevice;
+pub(crate) use host::pointer as host_pointer;
+
+use freehold_core::Bytes;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+/// A place in a device's own address space. Not a pointer: the host may not be able to follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// The place `bytes` further on.
+    #[must_use]
+    pub fn plus(self, bytes: u64) -> Address {
+        Address(self.0 + bytes)
+    }
+}
+
+/// Device memory handed out by [`DeviceMemory::allocate`], one arena's worth. Given back by [`DeviceMemory::free`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Where it begins; aligned to 512 bytes at least.
+    pub address: Address,
+    /// How long it is.
+    pub bytes: Bytes,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// `host`, or the driver's name of the card.
+    pub name: String,
+    /// All the memory it has.
+    pub total: Bytes,
+    /// What is free of it now.
+    pub free: Bytes,
+}
+
+/// What a device refused, and what it was doing. Driver codes become text at once, while the driver is there to ask.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the device could not {action}: {reason}")]
+pub struct DeviceError {
+    /// What was attempted, as a verb with its numbers.
+    pub action: Arc<str>,
+    /// What the device or its driver said.
+    pub reason: Arc<str>,
+}
+
+impl DeviceError {
+    /// A device error out of the attempt and what was said of it.
+    pub fn new(action: impl fmt::Display, reason: impl fmt::Display) -> Self {
+        DeviceError { action: action.to_string().into(), reason: reason.to_string().into() }
+    }
+}
+
+/// Memory of one device, in large regions, and copies into, out of and inside it.
+///
+/// # Safety
+/// An implementor promises D1: a region returned by `allocate` is memory of its own, `bytes` long, aligned to 512 bytes
+/// at least, initialised, and stays so until it is given to `free`; and where `host_addressable` is true, its
+/// addresses are pointers the host may read and write.
+#[allow(unsafe_code, reason = "the trait's promise D1 is what arena.rs builds its raw accesses on")]
+pub unsafe trait DeviceMemory: Send + Sync + Debug {
+    /// What the device is, and how much of it is free now.
+    ///
+    /// # Errors
+    /// What the driver says when it cannot be asked.
+    fn info(&self) -> Result<DeviceInfo, DeviceError>;
+
+    /// A new region.
+    ///
+    /// # Errors
+    /// The device has no room, whatever the books above say.
+    fn allocate(&self, bytes: Bytes) -> Result<Region, DeviceError>;
+
+    /// Gives a region back.
+    ///
+    /// # Errors
+    /// The device refuses; the region is then lost to it.
+    fn free(&self, region: Region) -> Result<(), DeviceError>;
+
+    /// Whether the host may follow this device's addresses as pointers.
+    fn host_addressable(&self) -> bool;
+
+    /// Copies host bytes to the device; complete on return.
+    ///
+    /// # Safety
+    /// `to` and the `from.len()` bytes behind it lie in one live region of this device, and nobody else reads or
+    /// writes them during the call.
+    ///
+    /// # Errors
+    /// The copy failed; the target's content is then undefined, but initialised.
+    unsafe fn upload(&self, to: Address, from: &[u8]) -> Result<(), DeviceError>;
+
+    /// Copies device bytes to the host; complete on return.
+    ///
+    /// # Safety
+    /// `from` and the `to.len()` bytes behind it lie in one live region of this device, and nobody writes them during
+    /// the call.
+    ///
+    /// # Errors
+    /// The copy failed; the target's content is then undefined, but initialised.
+    unsafe fn download(&self, to: &mut [u8], from: Address) -> Result<(), DeviceError>;
+
+    /// Copies inside the device; complete on return. The two ranges may overlap: the target then holds what the
+    /// source held before.
+    ///
+    /// # Safety
+    /// Both ranges lie in live regions of this device, and nobody else reads or writes either during the call.
+    ///
+    /// # Errors
+    /// The copy failed; the target's content is then undefined, but initialised.
+    unsafe fn copy(&self, to: Address, from: Address, bytes: Bytes) -> Result<(), DeviceError>;
+}

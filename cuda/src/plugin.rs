@@ -1,0 +1,110 @@
+//! A plugin is a name on the statistics: whoever holds handles.
+
+use crate::counters::{Counter, ResidentGauge};
+use freehold_core::Bytes;
+use std::sync::Arc;
+
+/// A plugin's name and its part of the statistics. Clones are the same plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin(Arc<Ledger>);
+
+#[derive(Debug)]
+struct Ledger {
+    name: Arc<str>,
+    tally: Tally,
+}
+
+/// What is counted for a plugin, and for the manager as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) loads: Counter,
+    pub(crate) load_bytes: Counter,
+    pub(crate) evictions: Counter,
+    pub(crate) evicted_bytes: Counter,
+    pub(crate) moves: Counter,
+    pub(crate) moved_bytes: Counter,
+    pub(crate) refusals: Counter,
+    pub(crate) resident: ResidentGauge,
+}
+
+/// What has been counted so far. Counts only grow; `peak_resident_bytes` is never below `resident_bytes` (H2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Materialisations: contents brought from a source or from a spill.
+    pub loads: u64,
+    /// Bytes of those.
+    pub load_bytes: u64,
+    /// Entries that lost their memory to make room.
+    pub evictions: u64,
+    /// Bytes of those.
+    pub evicted_bytes: u64,
+    /// Blocks moved inside an arena.
+    pub moves: u64,
+    /// Bytes of those.
+    pub moved_bytes: u64,
+    /// Requests that found no room.
+    pub refusals: u64,
+    /// Bytes resident now, in whole granules.
+    pub resident_bytes: u64,
+    /// The most bytes that were ever resident at once, in whole granules.
+    pub peak_resident_bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn loaded(&self, bytes: Bytes) {
+        self.loads.add(1);
+        self.load_bytes.add(bytes.get());
+    }
+
+    pub(crate) fn evicted(&self, bytes: Bytes) {
+        self.evictions.add(1);
+        self.evicted_bytes.add(bytes.get());
+    }
+
+    pub(crate) fn moved(&self, bytes: Bytes) {
+        self.moves.add(1);
+        self.moved_bytes.add(bytes.get());
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        let (resident_bytes, peak_resident_bytes) = self.resident.read();
+        Stats {
+            loads: self.loads.get(),
+            load_bytes: self.load_bytes.get(),
+            evictions: self.evictions.get(),
+            evicted_bytes: self.evicted_bytes.get(),
+            moves: self.moves.get(),
+            moved_bytes: self.moved_bytes.get(),
+            refusals: self.refusals.get(),
+            resident_bytes,
+            peak_resident_bytes,
+        }
+    }
+}
+
+impl Plugin {
+    pub(crate) fn new(name: &str) -> Self {
+        Plugin(Arc::new(Ledger { name: Arc::from(name), tally: Tally::default() }))
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0.name)
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
+    /// What has been counted for this plugin so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.tally.read()
+    }
+}

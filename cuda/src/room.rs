@@ -1,0 +1,204 @@
+//! Making room: a block for a request, evicting in exact order where it does not fit, or a refusal that evicted nobody.
+//!
+//! ```text
+//!   place: try_place --fits--> done
+//!            | does not fit: wait for the turn
+//!            v
+//!          survey (one scan): victims in order, what cannot leave, what could
+//!            | cannot be satisfied even with every victim gone --> OutOfMemory, nobody evicted (E1)
+//!            v
+//!          evict the next victim, try_place; until it fits, or the round is used up and a new survey is made
+//! ```
+
+use crate::arena::Place;
+use crate::budget::{Account, Charge};
+use crate::error::Error;
+use crate::manager::Inner;
+use crate::observer::Event;
+use crate::plugin::Plugin;
+use crate::survey::Survey;
+use crate::tenant::Tenant;
+use freehold_core::{AllocateError, Bytes, HandleKey, Rank};
+use std::sync::Arc;
+
+/// How often a buddy that says "full, but something is in flight" is asked again before anybody is evicted for it.
+const IN_FLIGHT_RETRIES: usize = 3;
+
+/// How many rounds may go by in which every victim was snatched from us (pinned, released) before it is called a refusal.
+/// Each such round means that others made progress.
+const FRUITLESS_ROUNDS: usize = 64;
+
+/// What is wanted: a block, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want<'a> {
+    /// In whole granules.
+    pub(crate) bytes: Bytes,
+    pub(crate) align: Bytes,
+    pub(crate) account: Option<&'a Account>,
+    pub(crate) plugin: &'a Plugin,
+}
+
+/// One entry in the order of leaving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// Its key in the manager's table.
+    pub key: HandleKey,
+    /// Its number.
+    pub id: u64,
+    /// Its label.
+    pub label: Arc<str>,
+    /// The size asked for.
+    pub bytes: Bytes,
+    /// Why it stands where it stands.
+    pub rank: Rank,
+}
+
+/// Why there is no block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shortage {
+    /// A stopped or slower thread may hide free space for a moment.
+    in_flight: bool,
+}
+
+/// Somebody waits for room: what has been done for it so far.
+#[derive(Debug, Default)]
+struct Round {
+    told: Vec<Event>,
+    left: Vec<Candidate>,
+}
+
+impl<'a> Want<'a> {
+    pub(crate) fn of(inner: &Inner, tenant: &'a Tenant) -> Self {
+        Want {
+            bytes: inner.reserved(tenant.bytes),
+            align: tenant.align.max(Bytes(1)),
+            account: tenant.account.as_ref(),
+            plugin: &tenant.plugin,
+        }
+    }
+
+    pub(crate) fn unplaced(bytes: Bytes, plugin: &'a Plugin) -> Self {
+        Want { bytes, align: Bytes(1), account: None, plugin }
+    }
+}
+
+impl Inner {
+    /// A block for `want`. Where it fits, nobody is evicted (B1) and nobody waited for.
+    pub(crate) fn place(&self, want: &Want<'_>) -> Result<Place, Error> {
+        if let Ok(place) = self.try_place(want) {
+            return Ok(place);
+        }
+        self.in_turn(want, |round| self.make_room(want, round, || self.try_place(want).ok())).map(|(place, _)| place)
+    }
+
+    /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
+    pub(crate) fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
+        let want = Want::unplaced(self.reserved(bytes), &self.nobody);
+        let fits = || self.try_place(&want).ok().map(|place| self.unplace(&want, place));
+        self.in_turn(&want, |round| self.make_room(&want, round, fits)).map(|((), left)| left)
+    }
+
+    /// Evicts until `want` can be charged to the budget, wherever its bytes lie, and charges it.
+    pub(crate) fn make_headroom(&self, want: &Want<'_>) -> Result<(), Error> {
+        let charged = || self.budget.charge(want.bytes).then_some(());
+        self.in_turn(want, |round| self.make_room(want, round, charged)).map(|((), _)| ())
+    }
+
+    /// Runs `work` while nobody else makes room, then tells the observer, with the turn given back.
+    fn in_turn<T>(
+        &self,
+        want: &Want<'_>,
+        work: impl FnOnce(&mut Round) -> Result<T, Error>,
+    ) -> Result<(T, Vec<Candidate>), Error> {
+        let mut round = Round::default();
+        let turn = self.room.lock();
+        let worked = work(&mut round);
+        drop(turn);
+        if worked.is_err() {
+            self.tally.refusals.add(1);
+            want.plugin.tally().refusals.add(1);
+            round.told.push(Event::Refused { requested: want.bytes, plugin: want.plugin.shared_name() });
+        }
+        self.tell(&round.told);
+        worked.map(|made| (made, round.left))
+    }
+
+    /// Evicts in order until `fits` succeeds. Each turn of the loop evicts somebody, or is counted as fruitless.
+    fn make_room<T>(&self, want: &Want<'_>, round: &mut Round, fits: impl Fn() -> Option<T>) -> Result<T, Error> {
+        for _ in 0..FRUITLESS_ROUNDS {
+            loop {
+                if let Some(made) = fits() {
+                    return Ok(made);
+                }
+                let survey = Survey::take(self);
+                survey.satisfiable(self, want)?;
+                let evicted_before = round.left.len();
+                for victim in survey.victims {
+                    if self.evict(&victim, want, &mut round.told, &mut round.left)
+                        && let Some(made) = fits()
+                    {
+                        return Ok(made);
+                    }
+                }
+                if round.left.len() == evicted_before {
+                    break;
+                }
+            }
+            std::thread::yield_now();
+        }
+        Err(Survey::take(self).refusal(self, want))
+    }
+
+    /// A block for `want` without evicting anybody: charged, found, counted, in this order.
+    fn try_place(&self, want: &Want<'_>) -> Result<Place, Shortage> {
+        let charge = self.charge(want).ok_or_else(Shortage::default)?;
+        for attempt in 0..=IN_FLIGHT_RETRIES {
+            match self.find(want, charge) {
+                Ok(place) => {
+                    self.tally.resident.add(want.bytes.get());
+                    want.plugin.tally().resident.add(want.bytes.get());
+                    return Ok(place);
+                }
+                Err(Shortage { in_flight: true }) if attempt < IN_FLIGHT_RETRIES => std::thread::yield_now(),
+                Err(_) => break,
+            }
+        }
+        self.credit(want, charge);
+        Err(Shortage::default())
+    }
+
+    fn find(&self, want: &Want<'_>, charge: Charge) -> Result<Place, Shortage> {
+        let mut shortage = Shortage::default();
+        for (arena, index) in self.arenas.iter().zip(0..) {
+            match arena.allocate(want.bytes, want.align) {
+                Ok(offset) => return Ok(Place { arena: index, offset, charge }),
+                Err(AllocateError::Full { in_flight, .. }) => shortage.in_flight |= in_flight,
+                Err(_) => {}
+            }
+        }
+        Err(shortage)
+    }
+
+    fn unplace(&self, want: &Want<'_>, place: Place) {
+        want.plugin.tally().resident.sub(want.bytes.get());
+        self.tally.resident.sub(want.bytes.get());
+        self.arenas[place.arena as usize].free(place.offset, want.bytes);
+        self.credit(want, place.charge);
+    }
+
+    /// Charges the reservation where there is one and it has the bytes, else what everybody has.
+    fn charge(&self, want: &Want<'_>) -> Option<Charge> {
+        if want.account.is_some_and(|account| account.charge(want.bytes)) {
+            return Some(Charge::Reservation);
+        }
+        self.budget.charge(want.bytes).then_some(Charge::Budget)
+    }
+
+    fn credit(&self, want: &Want<'_>, charge: Charge) {
+        match (charge, want.account) {
+            (Charge::Reservation, Some(account)) => account.credit(want.bytes),
+            _ => self.budget.credit(want.bytes),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A tenant: what the table keeps of one entry, beside its residency word and rank.
+//!
+//! Everything a stranger (an evictor, a mover, a report) needs is here; what only its own handles need, the source
+//! above all, is in [`Tenancy`](crate::tenancy::Tenancy) and leaves with the last of them.
+
+use crate::allocation::{Allocation, Backing};
+use crate::arena::Place;
+use crate::budget::{Account, Charge, Reservation};
+use crate::plugin::Plugin;
+use event_listener::Event;
+use freehold_core::{Bytes, Offset};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How an entry may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// Its bytes can be had again: its memory is just freed, unless it was written to.
+    Sourced,
+    /// Its bytes are written out first.
+    Spilled,
+    /// Never.
+    Fixed,
+}
+
+/// One entry's description and whereabouts.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) label: Arc<str>,
+    pub(crate) metadata: Arc<str>,
+    pub(crate) plugin: Plugin,
+    pub(crate) bytes: Bytes,
+    pub(crate) align: Bytes,
+    pub(crate) departure: Departure,
+    pub(crate) account: Option<Account>,
+    pub(crate) place: PlaceCell,
+    /// What was written out at the last eviction. Touched in exclusive states only, so nobody ever waits for it.
+    pub(crate) spilled: Mutex<Option<Box<[u8]>>>,
+    /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
+    pub(crate) changed: Event,
+}
+
+/// Where an entry's memory is, while it has any.
+///
+/// Written only by the thread in the entry's exclusive state; whoever holds a pin reads what was published with the
+/// Resident state. Relaxed: the residency word's Release and Acquire order it; a survey that reads it without a pin
+/// takes it for a hint.
+#[derive(Debug)]
+pub(crate) struct PlaceCell {
+    offset: AtomicU64,
+    arena: AtomicU64,
+}
+
+/// The arena word of an entry that has no memory.
+const NOWHERE: u64 = u64::MAX;
+
+/// Set in the arena word of a block that was charged to its entry's reservation.
+const RESERVED: u64 = 1 << 32;
+
+impl PlaceCell {
+    fn nowhere() -> Self {
+        PlaceCell { offset: AtomicU64::new(0), arena: AtomicU64::new(NOWHERE) }
+    }
+
+    pub(crate) fn get(&self) -> Option<Place> {
+        let arena = self.arena.load(Relaxed);
+        let offset = Offset(self.offset.load(Relaxed));
+        let charge = if arena & RESERVED == 0 { Charge::Budget } else { Charge::Reservation };
+        (arena != NOWHERE).then_some(Place { arena: arena as u32, offset, charge })
+    }
+
+    pub(crate) fn set(&self, place: Place) {
+        self.offset.store(place.offset.get(), Relaxed);
+        let charge = if place.charge == Charge::Reservation { RESERVED } else { 0 };
+        self.arena.store(u64::from(place.arena) | charge, Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> Option<Place> {
+        let place = self.get();
+        self.arena.store(NOWHERE, Relaxed);
+        place
+    }
+}
+
+impl Tenant {
+    pub(crate) fn new(allocation: &Allocation, plugin: Plugin) -> Self {
+        Tenant {
+            label: Arc::clone(&allocation.label),
+            metadata: Arc::clone(&allocation.metadata),
+            plugin,
+            bytes: allocation.bytes,
+            align: allocation.align,
+            departure: Departure::of(&allocation.backing),
+            account: allocation.reservation.as_ref().map(Reservation::account),
+            place: PlaceCell::nowhere(),
+            spilled: Mutex::new(None),
+            changed: Event::new(),
+        }
+    }
+}
+
+impl Departure {
+    fn of(backing: &Backing) -> Self {
+        match backing {
+            Backing::Source(_) => Departure::Sourced,
+            Backing::Spill => Departure::Spilled,
+            Backing::Fixed => Departure::Fixed,
+        }
+    }
+}
