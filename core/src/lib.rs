@@ -23,6 +23,8 @@ pub mod buddy;
 pub mod table;
 // 4. When must it leave?
 pub mod eviction;
+// 5. Who stands in its way?
+pub mod compaction;
 
 pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
 pub use eviction::{Rank, Victim, Victims};

@@ -62,6 +62,11 @@ impl Arena {
         self.buddy.free(thread_hint(), Block::from_parts(offset, bytes));
     }
 
+    /// Takes exactly this range out of what is free, or nothing.
+    pub(crate) fn take(&self, offset: Offset, bytes: Bytes) -> bool {
+        self.buddy.take(thread_hint(), offset, bytes).is_some()
+    }
+
     /// The memory of the block of `bytes` at `offset`, which the caller holds.
     pub(crate) fn span(&self, offset: Offset, bytes: Bytes) -> Span<'_> {
         Span { device: &*self.device, address: self.base.plus(offset.get()), bytes }
@@ -74,9 +79,9 @@ impl Arena {
         if region.is_none() {
             return Ok(true);
         }
-        let Some(_whole) = self.buddy.take(thread_hint(), Offset(0), self.buddy.capacity()) else {
+        if !self.take(Offset(0), self.buddy.capacity()) {
             return Ok(false);
-        };
+        }
         region.take().map_or(Ok(()), |region| self.device.free(region))?;
         Ok(true)
     }

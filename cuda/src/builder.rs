@@ -21,13 +21,21 @@ pub struct VramManagerBuilder {
     device: Option<Arc<dyn DeviceMemory>>,
     budget: Bytes,
     granule: Bytes,
+    moves: bool,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
 }
 
 impl VramManagerBuilder {
     pub(crate) fn new() -> Self {
-        VramManagerBuilder { device: None, budget: Bytes::ZERO, granule: Bytes(512), clock: None, observer: None }
+        VramManagerBuilder {
+            device: None,
+            budget: Bytes::ZERO,
+            granule: Bytes(512),
+            moves: true,
+            clock: None,
+            observer: None,
+        }
     }
 
     /// The memory to manage; ordinary memory where nothing is said.
@@ -45,6 +53,13 @@ impl VramManagerBuilder {
     /// The smallest unit of memory, 512 bytes where nothing is said. Every block starts at a multiple of it.
     pub fn granule(mut self, bytes: Bytes) -> Self {
         self.granule = bytes;
+        self
+    }
+
+    /// Whether blocks that nobody uses may be moved inside their arena, so that free pieces become one before anybody is
+    /// evicted for want of a hole. Yes, where nothing is said.
+    pub fn moves(mut self, moves: bool) -> Self {
+        self.moves = moves;
         self
     }
 
@@ -79,6 +94,7 @@ impl VramManagerBuilder {
             weights: Register::default(),
             room: Mutex::new(()),
             freed: event_listener::Event::new(),
+            moves: self.moves,
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,
             tally: Tally::default(),

@@ -27,6 +27,7 @@ mod evict;
 mod handle;
 mod manager;
 mod materialise;
+mod moves;
 mod room;
 mod survey;
 mod tenancy;

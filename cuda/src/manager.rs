@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) room: Mutex<()>,
     /// Rings when memory was freed or an entry that somebody waited for was unpinned.
     pub(crate) freed: event_listener::Event,
+    /// Whether blocks may be moved to open a hole.
+    pub(crate) moves: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) tally: Tally,

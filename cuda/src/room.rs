@@ -7,7 +7,8 @@
 //!          survey (one scan): victims in order, what cannot leave, what could
 //!            | cannot be satisfied even with every victim gone --> OutOfMemory, nobody evicted (E1)
 //!            v
-//!          evict the next victim, try_place; until it fits, or the round is used up and a new survey is made
+//!          evict the next victim, try_place, and where the free bytes now suffice but not in one piece, move blocks;
+//!          until it fits, or the round is used up and a new survey is made
 //! ```
 
 use crate::arena::Place;
@@ -86,22 +87,23 @@ impl<'a> Want<'a> {
 impl Inner {
     /// A block for `want`. Where it fits, nobody is evicted (B1) and nobody waited for.
     pub(crate) fn place(&self, want: &Want<'_>) -> Result<Place, Error> {
-        if let Ok(place) = self.try_place(want) {
+        if let Some(place) = self.try_place(want) {
             return Ok(place);
         }
-        self.in_turn(want, |round| self.make_room(want, round, || self.try_place(want).ok())).map(|(place, _)| place)
+        self.in_turn(want, |round| self.make_room(want, round, |told| self.place_or_move(want, told)))
+            .map(|(place, _)| place)
     }
 
     /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
     pub(crate) fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
         let want = Want::unplaced(self.reserved(bytes), &self.nobody);
-        let fits = || self.try_place(&want).ok().map(|place| self.unplace(&want, place));
+        let fits = |told: &mut Vec<Event>| self.place_or_move(&want, told).map(|place| self.unplace(&want, place));
         self.in_turn(&want, |round| self.make_room(&want, round, fits)).map(|((), left)| left)
     }
 
     /// Evicts until `want` can be charged to the budget, wherever its bytes lie, and charges it.
     pub(crate) fn make_headroom(&self, want: &Want<'_>) -> Result<(), Error> {
-        let charged = || self.budget.charge(want.bytes).then_some(());
+        let charged = |_: &mut Vec<Event>| self.budget.charge(want.bytes).then_some(());
         self.in_turn(want, |round| self.make_room(want, round, charged)).map(|((), _)| ())
     }
 
@@ -125,10 +127,15 @@ impl Inner {
     }
 
     /// Evicts in order until `fits` succeeds. Each turn of the loop evicts somebody, or is counted as fruitless.
-    fn make_room<T>(&self, want: &Want<'_>, round: &mut Round, fits: impl Fn() -> Option<T>) -> Result<T, Error> {
+    fn make_room<T>(
+        &self,
+        want: &Want<'_>,
+        round: &mut Round,
+        fits: impl Fn(&mut Vec<Event>) -> Option<T>,
+    ) -> Result<T, Error> {
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
-                if let Some(made) = fits() {
+                if let Some(made) = fits(&mut round.told) {
                     return Ok(made);
                 }
                 let survey = Survey::take(self);
@@ -136,7 +143,7 @@ impl Inner {
                 let evicted_before = round.left.len();
                 for victim in survey.victims {
                     if self.evict(&victim, want, &mut round.told, &mut round.left)
-                        && let Some(made) = fits()
+                        && let Some(made) = fits(&mut round.told)
                     {
                         return Ok(made);
                     }
@@ -150,22 +157,38 @@ impl Inner {
         Err(Survey::take(self).refusal(self, want))
     }
 
-    /// A block for `want` without evicting anybody: charged, found, counted, in this order.
-    fn try_place(&self, want: &Want<'_>) -> Result<Place, Shortage> {
-        let charge = self.charge(want).ok_or_else(Shortage::default)?;
-        for attempt in 0..=IN_FLIGHT_RETRIES {
+    /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.
+    fn place_or_move(&self, want: &Want<'_>, told: &mut Vec<Event>) -> Option<Place> {
+        self.charged(want, |charge| self.find_patiently(want, charge).or_else(|| self.open_hole(want, charge, told)))
+    }
+
+    /// A block for `want` without evicting or moving anybody.
+    fn try_place(&self, want: &Want<'_>) -> Option<Place> {
+        self.charged(want, |charge| self.find_patiently(want, charge))
+    }
+
+    /// Charged, found, counted, in this order: no book ever shows more than its limit.
+    fn charged(&self, want: &Want<'_>, find: impl FnOnce(Charge) -> Option<Place>) -> Option<Place> {
+        let charge = self.charge(want)?;
+        let Some(place) = find(charge) else {
+            self.credit(want, charge);
+            return None;
+        };
+        self.tally.resident.add(want.bytes.get());
+        want.plugin.tally().resident.add(want.bytes.get());
+        Some(place)
+    }
+
+    /// Asks the buddies, and asks again a few times where something in flight may hide what is free.
+    fn find_patiently(&self, want: &Want<'_>, charge: Charge) -> Option<Place> {
+        for _ in 0..IN_FLIGHT_RETRIES {
             match self.find(want, charge) {
-                Ok(place) => {
-                    self.tally.resident.add(want.bytes.get());
-                    want.plugin.tally().resident.add(want.bytes.get());
-                    return Ok(place);
-                }
-                Err(Shortage { in_flight: true }) if attempt < IN_FLIGHT_RETRIES => std::thread::yield_now(),
-                Err(_) => break,
+                Ok(place) => return Some(place),
+                Err(Shortage { in_flight: false }) => return None,
+                Err(Shortage { in_flight: true }) => std::thread::yield_now(),
             }
         }
-        self.credit(want, charge);
-        Err(Shortage::default())
+        None
     }
 
     fn find(&self, want: &Want<'_>, charge: Charge) -> Result<Place, Shortage> {

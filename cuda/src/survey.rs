@@ -3,6 +3,7 @@
 //! It is a picture of one moment: what it says may leave is claimed one by one afterwards, and what it says cannot may be
 //! unpinned meanwhile. While nobody else is at work it is exact.
 
+use crate::arena::Place;
 use crate::error::Error;
 use crate::manager::Inner;
 use crate::room::{Candidate, Want};
@@ -15,9 +16,25 @@ use std::sync::Arc;
 pub(crate) struct Survey {
     pub(crate) victims: Victims,
     evictable: u64,
-    pinned: u64,
-    /// Blocks that stay where they are: arena, start, end. In no order.
-    walls: Vec<(u32, u64, u64)>,
+    /// Blocks that stay where they are. In no order.
+    walls: Vec<Stretch>,
+    /// Blocks that stay on the card but may be moved. In no order.
+    movable: Vec<Stretch>,
+}
+
+/// Bytes of one arena, from `start` to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Stretch {
+    arena: u32,
+    start: u64,
+    end: u64,
+}
+
+/// A run of an arena between two walls, and the bytes of the movable blocks in it.
+struct Run {
+    start: u64,
+    end: u64,
+    kept: u64,
 }
 
 /// What an entry is to somebody who needs room.
@@ -26,8 +43,10 @@ enum Standing {
     Nothing,
     /// It may leave.
     Evictable,
-    /// It stays: pinned, on its way in or out, or fixed.
-    Stays,
+    /// It stays on the card, but nobody uses it now: fixed, and not pinned.
+    Movable,
+    /// It stays where it is: pinned, or on its way in or out.
+    Wall,
 }
 
 fn standing(entry: &Entry<Tenant>) -> Standing {
@@ -35,48 +54,73 @@ fn standing(entry: &Entry<Tenant>) -> Standing {
     if tenant.place.get().is_none() {
         return Standing::Nothing;
     }
-    if state.is_evictable() && tenant.departure != Departure::Fixed { Standing::Evictable } else { Standing::Stays }
+    match (state.is_evictable(), tenant.departure) {
+        (true, Departure::Fixed) => Standing::Movable,
+        (true, _) => Standing::Evictable,
+        (false, _) => Standing::Wall,
+    }
 }
 
 impl Survey {
     pub(crate) fn take(inner: &Inner) -> Self {
         let guard = epoch::pin();
-        let (mut evictable, mut pinned, mut walls) = (0, 0, Vec::new());
+        let (mut evictable, mut walls, mut movable) = (0, Vec::new(), Vec::new());
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
-            let tenant = entry.payload();
-            let bytes = inner.reserved(tenant.bytes);
+            let bytes = inner.reserved(entry.payload().bytes);
             match standing(entry) {
-                Standing::Nothing => None,
+                Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable += bytes.get();
-                    Some(Victim { rank: entry.rank(), key: entry.key(), bytes })
+                    return Some(Victim { rank: entry.rank(), key: entry.key(), bytes });
                 }
-                Standing::Stays => {
-                    pinned += bytes.get();
-                    let wall = tenant
-                        .place
-                        .get()
-                        .map(|place| (place.arena, place.offset.get(), place.offset.get() + bytes.get()));
-                    walls.extend(wall);
-                    None
-                }
+                Standing::Movable if inner.moves => movable.extend(Stretch::of(entry.payload(), bytes)),
+                Standing::Movable | Standing::Wall => walls.extend(Stretch::of(entry.payload(), bytes)),
             }
+            None
         }));
-        Survey { victims, evictable, pinned, walls }
+        walls.sort_unstable();
+        movable.sort_unstable();
+        Survey { victims, evictable, walls, movable }
     }
 
-    /// E1: fails, before anybody is evicted, unless the bytes suffice and some run of an arena without a block that stays
-    /// is long enough once everything that may leave has left.
+    /// E1: fails, before anybody is evicted, unless the bytes suffice and some run of an arena without a wall is long enough
+    /// once everything that may leave has left, and what may only move has moved.
     pub(crate) fn satisfiable(&self, inner: &Inner, want: &Want<'_>) -> Result<(), Error> {
         let charged_elsewhere = want.account.is_some();
         let enough = inner.budget.free().get() + self.evictable >= want.bytes.get() || charged_elsewhere;
-        let mut walls = self.walls.clone();
-        walls.sort_unstable();
-        let fits = (0..).zip(inner.arenas.iter()).any(|(index, arena)| {
-            let walls = walls.iter().filter(|wall| wall.0 == index).map(|&(_, start, end)| (start, end));
-            has_run(walls, arena.buddy().capacity().get(), want)
-        });
-        if enough && fits { Ok(()) } else { Err(self.refusal(inner, want)) }
+        if enough && self.has_run(inner, want) { Ok(()) } else { Err(self.refusal(inner, want)) }
+    }
+
+    /// Whether some run takes `want` together with the movable blocks that find no room in the other runs.
+    fn has_run(&self, inner: &Inner, want: &Want<'_>) -> bool {
+        let runs: Vec<Run> =
+            (0..).zip(&inner.arenas).flat_map(|(index, arena)| self.runs(index, arena.buddy().capacity())).collect();
+        let spare: u64 = runs.iter().map(|run| run.end - run.start - run.kept).sum();
+        runs.iter().any(|run| {
+            let hole_end = run.start.next_multiple_of(want.align.get()).saturating_add(want.bytes.get());
+            let spare_elsewhere = spare - (run.end - run.start - run.kept);
+            hole_end <= run.end && run.kept <= run.end - hole_end + spare_elsewhere
+        })
+    }
+
+    /// The runs of one arena, by address.
+    fn runs(&self, arena: u32, capacity: Bytes) -> Vec<Run> {
+        let end_of_arena = Stretch { arena, start: capacity.get(), end: capacity.get() };
+        let walls = self.walls.iter().filter(|wall| wall.arena == arena).chain([&end_of_arena]);
+        let mut movable = self.movable.iter().filter(|block| block.arena == arena).peekable();
+        let (mut runs, mut start) = (Vec::new(), 0);
+        for wall in walls {
+            let mut kept = 0;
+            while let Some(block) = movable.next_if(|block| block.start < wall.start) {
+                kept += block.end - block.start;
+            }
+            if wall.start > start {
+                // A picture taken while others are at work may show a block twice: more is not kept than there is.
+                runs.push(Run { start, end: wall.start, kept: kept.min(wall.start - start) });
+            }
+            start = start.max(wall.end);
+        }
+        runs
     }
 
     /// The error with the numbers of this moment.
@@ -87,22 +131,16 @@ impl Survey {
             free: inner.budget.free(),
             largest_hole: holes.max().unwrap_or(Bytes::ZERO),
             evictable: Bytes(self.evictable),
-            pinned: Bytes(self.pinned),
+            pinned: Bytes(self.walls.iter().chain(&self.movable).map(|block| block.end - block.start).sum()),
         }
     }
 }
 
-/// Whether an arena has a run without walls, long enough for `want` at its alignment. `walls` come by address.
-fn has_run(walls: impl Iterator<Item = (u64, u64)>, capacity: u64, want: &Want<'_>) -> bool {
-    let mut start = 0_u64;
-    for (wall, end) in walls.chain([(capacity, capacity)]) {
-        let aligned = start.next_multiple_of(want.align.get());
-        if aligned.checked_add(want.bytes.get()).is_some_and(|needed| needed <= wall) {
-            return true;
-        }
-        start = start.max(end);
+impl Stretch {
+    fn of(tenant: &Tenant, bytes: Bytes) -> Option<Stretch> {
+        let Place { arena, offset, .. } = tenant.place.get()?;
+        Some(Stretch { arena, start: offset.get(), end: offset.get() + bytes.get() })
     }
-    false
 }
 
 impl Inner {

@@ -1,0 +1,138 @@
+//! Move: open a hole out of pieces. The entries keep their content, their identity and their handles; only their place
+//! changes, and only while nobody has them pinned.
+#![allow(unsafe_code, reason = "the claim is what makes an entry's bytes movable: A2 of arena.rs")]
+// A2, here: between `begin_evict` won and `cancel_evict`, this thread has the entry to itself; and the target is in our
+// hands (`Held`), so nobody has a block there.
+
+use crate::arena::{Arena, Place};
+use crate::budget::Charge;
+use crate::manager::Inner;
+use crate::observer::Event;
+use crate::room::Want;
+use crate::tenant::Tenant;
+use crossbeam_epoch::{self as epoch, Guard};
+use freehold_core::compaction::{Layout, Move, Occupant, Plan};
+use freehold_core::{Bytes, Claim, Entry, HandleKey, Offset};
+
+impl Inner {
+    /// A block for `want`, which is charged already, by moving blocks of one arena; `None` where no plan can give it, or
+    /// others were faster. Called by whoever has the turn to make room.
+    pub(crate) fn open_hole(&self, want: &Want<'_>, charge: Charge, told: &mut Vec<Event>) -> Option<Place> {
+        let index = |at: usize| u32::try_from(at).expect("arenas are few");
+        let candidates = self.arenas.iter().enumerate().filter(|_| self.moves);
+        candidates.into_iter().find_map(|(at, arena)| {
+            let offset = self.open_hole_in(arena, index(at), want, told)?;
+            Some(Place { arena: index(at), offset, charge })
+        })
+    }
+
+    fn open_hole_in(&self, arena: &Arena, index: u32, want: &Want<'_>, told: &mut Vec<Event>) -> Option<Offset> {
+        if arena.buddy().free_bytes() < want.bytes {
+            return None;
+        }
+        let guard = epoch::pin();
+        let (keys, layout) = self.picture(arena, index, &guard);
+        let plan = layout.open(want.bytes, want.align)?;
+        let mut held = Held::claim(arena, &plan)?;
+        for step in &plan.moves {
+            let entry = self.table.get(keys[step.block], &guard)?;
+            self.move_block(arena, entry, step, told)?;
+            held.moved(step);
+        }
+        held.take_out(plan.hole.0, plan.hole.1);
+        Some(plan.hole.0)
+    }
+
+    /// The blocks and holes of one arena, and the names of the blocks in their order.
+    fn picture(&self, arena: &Arena, index: u32, guard: &Guard) -> (Vec<HandleKey>, Layout) {
+        let (mut keys, mut blocks) = (Vec::new(), Vec::new());
+        for entry in self.table.iter(guard) {
+            let tenant = entry.payload();
+            let Some(place) = tenant.place.get().filter(|place| place.arena == index) else { continue };
+            keys.push(entry.key());
+            blocks.push(Occupant {
+                offset: place.offset,
+                bytes: self.reserved(tenant.bytes),
+                align: tenant.align.max(self.granule),
+                movable: entry.residency().snapshot().is_evictable(),
+            });
+        }
+        let mut holes = Vec::new();
+        arena.buddy().holes(|offset, bytes| holes.push((offset, bytes)));
+        (keys, Layout::new(arena.buddy().capacity(), blocks, holes))
+    }
+
+    /// Moves one block, if it is still where the picture shows it and nobody uses it.
+    fn move_block(&self, arena: &Arena, entry: &Entry<Tenant>, step: &Move, told: &mut Vec<Event>) -> Option<()> {
+        if entry.residency().begin_evict() != Claim::Won {
+            return None;
+        }
+        let tenant = entry.payload();
+        let moved = tenant.place.get().filter(|place| place.offset == step.from).and_then(|place| {
+            let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
+            // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.
+            let copied = unsafe { from.copy_to(&to) };
+            let copied = copied.inspect_err(|error| tracing::warn!(%error, label = &*tenant.label, "a move failed"));
+            copied.ok().map(|()| tenant.place.set(Place { offset: step.to, ..place }))
+        });
+        self.settle(entry, entry.residency().cancel_evict());
+        moved?;
+        self.tally.moved(tenant.bytes);
+        tenant.plugin.tally().moved(tenant.bytes);
+        told.push(Event::Moved { id: entry.id(), bytes: tenant.bytes });
+        Some(())
+    }
+}
+
+/// Ranges of an arena that are in nobody's hands but ours while blocks are moved. What is left of them when we are done,
+/// or give up, is freed.
+struct Held<'a> {
+    arena: &'a Arena,
+    ranges: Vec<(u64, u64)>,
+}
+
+impl<'a> Held<'a> {
+    /// Takes what the plan claims, all of it or nothing.
+    fn claim(arena: &'a Arena, plan: &Plan) -> Option<Self> {
+        let mut held = Held { arena, ranges: Vec::new() };
+        for &(offset, bytes) in &plan.claims {
+            arena.take(offset, bytes).then(|| held.put_in(offset, bytes))?;
+        }
+        Some(held)
+    }
+
+    /// A block has left its old place to us and taken its new one from us. They may overlap.
+    fn moved(&mut self, step: &Move) {
+        self.put_in(step.from, step.bytes);
+        self.take_out(step.to, step.bytes);
+    }
+
+    fn put_in(&mut self, offset: Offset, bytes: Bytes) {
+        self.ranges.push((offset.get(), offset.get() + bytes.get()));
+        self.ranges.sort_unstable();
+        self.ranges.dedup_by(|next, last| {
+            let adjoining = last.1 == next.0;
+            if adjoining {
+                last.1 = next.1;
+            }
+            adjoining
+        });
+    }
+
+    fn take_out(&mut self, offset: Offset, bytes: Bytes) {
+        let (start, end) = (offset.get(), offset.get() + bytes.get());
+        let at = self.ranges.iter().position(|range| range.0 <= start && end <= range.1);
+        let (held_start, held_end) = self.ranges.swap_remove(at.expect("only what is held is taken out"));
+        let around = [(held_start, start), (end, held_end)];
+        self.ranges.extend(around.into_iter().filter(|range| range.0 < range.1));
+        self.ranges.sort_unstable();
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        for &(start, end) in &self.ranges {
+            self.arena.free(Offset(start), Bytes(end - start));
+        }
+    }
+}
