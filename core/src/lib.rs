@@ -17,6 +17,7 @@ mod sync;
 pub const LOOM: bool = cfg!(freehold_loom);
 
 // 1. May it enter?
+pub mod admission;
 // 2. Where does it live?
 pub mod buddy;
 // 3. What is its name?
@@ -27,4 +28,5 @@ pub mod eviction;
 pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
 pub use eviction::{Rank, Victim, Victims};
 pub use table::{Claim, Duty, Entry, FollowUp, HandleKey, Owner, Pin, Residency, ResidencyWord, State, Table, Want};
+pub use admission::{Acquire, AcquireError, Fairness, Lease, LeaseError, MemoryPool, PoolError, PoolRef};
 pub use units::{Bytes, Offset};
