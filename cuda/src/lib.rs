@@ -12,6 +12,9 @@ mod observer;
 mod plugin;
 pub mod source;
 
+// May it enter?
+pub mod admission;
+
 // The memory below.
 mod arena;
 mod budget;
@@ -33,6 +36,7 @@ mod tenancy;
 mod tenant;
 mod weights;
 
+pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
 pub use access::{Access, AccessMut};
 pub use allocation::Allocation;
 pub use audit::{Books, BooksError};

@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use super::word::LARGEST_TOTAL;
 use crate::units::Bytes;
@@ -41,6 +42,15 @@ pub enum AcquireError {
     },
     /// The pool was closed: nobody is admitted any more.
     Closed,
+    /// The time was up first: try again later, or with less.
+    TimedOut {
+        /// The bytes asked for.
+        requested: Bytes,
+        /// The bytes that were free in the end.
+        available: Bytes,
+        /// For how long it waited.
+        waited: Duration,
+    },
 }
 
 /// Why a lease was not changed. It holds what it held before.
@@ -83,6 +93,9 @@ impl fmt::Display for AcquireError {
                 )
             }
             AcquireError::Closed => write!(f, "the pool is closed: it admits nobody any more"),
+            AcquireError::TimedOut { requested, available, waited } => {
+                write!(f, "{requested} were not free within {waited:?} ({available} are): wait longer, or ask for less")
+            }
         }
     }
 }

@@ -278,9 +278,7 @@ impl MemoryPool {
     fn enter(&self, request: Request, waker: Option<&Waker>) -> Result<Entered, AcquireError> {
         self.fits_total(request.bytes)?;
         let entered = self.update(|ledger| {
-            // Drawn anew in each attempt, so that tickets stand in the order in which attempts succeed.
-            // Relaxed: the exchange of the word orders those who matter to each other.
-            let place = self.fairness.place(request.class, self.tickets.fetch_add(1, Ordering::Relaxed));
+            let place = self.fairness.place(request.class, self.ticket(waker.is_some()));
             self.entering(ledger, place, request.bytes, waker)
         })?;
         match (entered, self.fits_total(request.bytes)) {
@@ -291,6 +289,12 @@ impl MemoryPool {
             }
             (entered, _) => Ok(entered),
         }
+    }
+
+    /// Drawn anew in each attempt, so that tickets stand in the order in which attempts succeed. Who would not wait draws none,
+    /// and so ages nobody. Relaxed: the exchange of the word orders those who matter to each other.
+    fn ticket(&self, may_wait: bool) -> u64 {
+        if may_wait { self.tickets.fetch_add(1, Ordering::Relaxed) } else { self.tickets.load(Ordering::Relaxed) }
     }
 
     fn entering(&self, ledger: &Ledger, place: Place, requested: Bytes, waker: Option<&Waker>) -> Step<EnteredOrNot> {
