@@ -25,8 +25,10 @@ pub mod table;
 // 4. When must it leave?
 pub mod eviction;
 
+pub use admission::{
+    Acquire, AcquireError, AdmissionRequest, Fairness, Lease, LeaseError, MemoryPool, PoolError, PoolRef,
+};
 pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
 pub use eviction::{Rank, Victim, Victims};
 pub use table::{Claim, Duty, Entry, FollowUp, HandleKey, Owner, Pin, Residency, ResidencyWord, State, Table, Want};
-pub use admission::{Acquire, AcquireError, Fairness, Lease, LeaseError, MemoryPool, PoolError, PoolRef};
 pub use units::{Bytes, Offset};

@@ -36,8 +36,8 @@ mod tenancy;
 mod tenant;
 mod weights;
 
-pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
 pub use access::{Access, AccessMut};
+pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
 pub use allocation::Allocation;
 pub use audit::{Books, BooksError};
 pub use budget::Reservation;

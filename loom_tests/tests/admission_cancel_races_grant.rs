@@ -10,7 +10,7 @@ static SCHEDULES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn a_grant_that_meets_a_cancel_comes_back() {
-    assert!(freehold_core::LOOM, "this model must run on loom's atomics");
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let pool = Arc::new(MemoryPool::new(Bytes(2)).unwrap());

@@ -7,7 +7,7 @@ static SCHEDULES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn closing_tells_whoever_is_just_queueing() {
-    assert!(freehold_core::LOOM, "this model must run on loom's atomics");
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());

@@ -7,7 +7,7 @@ static SCHEDULES: AtomicU64 = AtomicU64::new(0);
 
 #[test]
 fn leases_never_sum_above_the_limit() {
-    assert!(freehold_core::LOOM, "this model must run on loom's atomics");
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let pool = Arc::new(MemoryPool::new(Bytes(3)).unwrap());

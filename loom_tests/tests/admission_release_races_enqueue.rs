@@ -14,7 +14,7 @@ unsafe impl Sync for Memory {}
 
 #[test]
 fn a_release_wakes_whoever_is_just_queueing() {
-    assert!(freehold_core::LOOM, "this model must run on loom's atomics");
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use freehold_core::{Acquire, AcquireError, Bytes, Fairness, Lease, MemoryPool, Request};
+use freehold_core::{Acquire, AcquireError, AdmissionRequest, Bytes, Fairness, Lease, MemoryPool};
 use freehold_tests::pool_twin::{Answer, PoolTwin};
 use proptest::prelude::*;
 
@@ -92,14 +92,14 @@ impl<'p> Both<'p> {
     fn ask(&mut self, op: &Op) {
         match *op {
             Op::Try { bytes, class } => {
-                let ours = self.pool.try_acquire(Request::new(Bytes(bytes)).with_class(class));
+                let ours = self.pool.try_acquire(AdmissionRequest::new(Bytes(bytes)).with_class(class));
                 let theirs = self.twin.try_acquire(bytes, class);
                 self.took(ours, theirs);
             }
             Op::Wait { bytes, class } => {
                 self.names += 1;
                 let theirs = self.twin.acquire(self.names, bytes, class);
-                let acquire = self.pool.acquire_async(Request::new(Bytes(bytes)).with_class(class));
+                let acquire = self.pool.acquire_async(AdmissionRequest::new(Bytes(bytes)).with_class(class));
                 self.poll(self.names, bytes, Box::pin(acquire), theirs);
             }
             _ => unreachable!("only these two ask"),

@@ -10,7 +10,7 @@ use core::task::{Context, Poll, Waker};
 
 use super::Entered;
 use super::error::AcquireError;
-use super::fairness::{Place, Request};
+use super::fairness::{AdmissionRequest, Place};
 use super::lease::{Lease, PoolRef};
 
 /// The future of a lease, from [`MemoryPool::acquire_async`](super::MemoryPool::acquire_async).
@@ -21,7 +21,7 @@ use super::lease::{Lease, PoolRef};
 #[must_use = "a future does nothing until it is polled"]
 pub struct Acquire<P: PoolRef> {
     pool: P,
-    request: Request,
+    request: AdmissionRequest,
     stage: Stage,
 }
 
@@ -34,7 +34,7 @@ enum Stage {
 
 impl<P: PoolRef> Acquire<P> {
     /// Asks for a lease: [`MemoryPool::acquire_async`](super::MemoryPool::acquire_async), for any way of holding the pool.
-    pub fn new(pool: P, request: impl Into<Request>) -> Acquire<P> {
+    pub fn new(pool: P, request: impl Into<AdmissionRequest>) -> Acquire<P> {
         Acquire { pool, request: request.into(), stage: Stage::New }
     }
 

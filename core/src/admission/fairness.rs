@@ -26,43 +26,43 @@ pub enum Fairness {
 /// [`Fairness::Priority`] looks at it).
 ///
 /// ```
-/// # use freehold_core::{Bytes, Request};
-/// let decode = Request::new(Bytes(1 << 20)).with_class(3);
-/// assert_eq!(Request::from(5).bytes, Bytes(5));
+/// # use freehold_core::{Bytes, AdmissionRequest};
+/// let decode = AdmissionRequest::new(Bytes(1 << 20)).with_class(3);
+/// assert_eq!(AdmissionRequest::from(5).bytes, Bytes(5));
 /// # assert_eq!(decode.class, 3);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Request {
+pub struct AdmissionRequest {
     /// How many bytes.
     pub bytes: Bytes,
     /// The higher, the earlier it is served under [`Fairness::Priority`].
     pub class: u8,
 }
 
-impl Request {
+impl AdmissionRequest {
     /// A request for `bytes` in class 0.
     #[must_use]
-    pub const fn new(bytes: Bytes) -> Request {
-        Request { bytes, class: 0 }
+    pub const fn new(bytes: Bytes) -> AdmissionRequest {
+        AdmissionRequest { bytes, class: 0 }
     }
 
     /// The same request in another class.
     #[must_use]
-    pub const fn with_class(self, class: u8) -> Request {
-        Request { class, ..self }
+    pub const fn with_class(self, class: u8) -> AdmissionRequest {
+        AdmissionRequest { class, ..self }
     }
 }
 
-impl From<Bytes> for Request {
-    fn from(bytes: Bytes) -> Request {
-        Request::new(bytes)
+impl From<Bytes> for AdmissionRequest {
+    fn from(bytes: Bytes) -> AdmissionRequest {
+        AdmissionRequest::new(bytes)
     }
 }
 
-impl From<u64> for Request {
-    fn from(bytes: u64) -> Request {
-        Request::new(Bytes(bytes))
+impl From<u64> for AdmissionRequest {
+    fn from(bytes: u64) -> AdmissionRequest {
+        AdmissionRequest::new(Bytes(bytes))
     }
 }
 

@@ -6,7 +6,7 @@ use core::mem;
 
 use super::MemoryPool;
 use super::error::{AcquireError, LeaseError};
-use super::fairness::Request;
+use super::fairness::AdmissionRequest;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::units::Bytes;
 
@@ -58,7 +58,7 @@ impl<P: PoolRef> Lease<P> {
     /// # Errors
     /// As [`MemoryPool::try_acquire`].
     #[inline]
-    pub fn try_acquire(pool: P, request: impl Into<Request>) -> Result<Lease<P>, AcquireError> {
+    pub fn try_acquire(pool: P, request: impl Into<AdmissionRequest>) -> Result<Lease<P>, AcquireError> {
         let request = request.into();
         pool.pool().take_now(request)?;
         Ok(Lease::of(pool, request.bytes))
@@ -146,7 +146,7 @@ impl<P: PoolRef> Lease<P> {
     /// # Errors
     /// As [`MemoryPool::try_acquire`]; it still holds what it held.
     pub fn try_grow(&mut self, bytes: Bytes) -> Result<(), AcquireError> {
-        self.pool.pool().take_now(Request::new(bytes))?;
+        self.pool.pool().take_now(AdmissionRequest::new(bytes))?;
         self.bytes = self.bytes + bytes;
         Ok(())
     }

@@ -40,7 +40,7 @@ use word::LARGEST_TOTAL;
 
 pub use acquire::Acquire;
 pub use error::{AcquireError, LeaseError, PoolError};
-pub use fairness::{Fairness, Request};
+pub use fairness::{AdmissionRequest, Fairness};
 pub use lease::{Lease, PoolRef};
 
 /// A budget of bytes that concurrent jobs ask before they allocate: at no instant is the sum of the leases above the total.
@@ -171,12 +171,12 @@ impl MemoryPool {
     /// [`AcquireError::Full`] if it could go later, [`TooLarge`](AcquireError::TooLarge) if it never can,
     /// [`Closed`](AcquireError::Closed).
     #[inline]
-    pub fn try_acquire(&self, request: impl Into<Request>) -> Result<Lease<&MemoryPool>, AcquireError> {
+    pub fn try_acquire(&self, request: impl Into<AdmissionRequest>) -> Result<Lease<&MemoryPool>, AcquireError> {
         Lease::try_acquire(self, request)
     }
 
     /// A future of the lease, for any executor and for none: it waits its turn by [`Waker`] alone.
-    pub fn acquire_async(&self, request: impl Into<Request>) -> Acquire<&MemoryPool> {
+    pub fn acquire_async(&self, request: impl Into<AdmissionRequest>) -> Acquire<&MemoryPool> {
         Acquire::new(self, request)
     }
 
@@ -250,11 +250,11 @@ impl MemoryPool {
 // What leases and futures are made of. Each takes all or nothing.
 impl MemoryPool {
     #[inline]
-    fn take_now(&self, request: Request) -> Result<(), AcquireError> {
+    fn take_now(&self, request: AdmissionRequest) -> Result<(), AcquireError> {
         if self.take_fast(request.bytes) { Ok(()) } else { self.enter(request, None).map(|_| ()) }
     }
 
-    fn take_or_wait(&self, request: Request, waker: &Waker) -> Result<Entered, AcquireError> {
+    fn take_or_wait(&self, request: AdmissionRequest, waker: &Waker) -> Result<Entered, AcquireError> {
         if self.take_fast(request.bytes) { Ok(Entered::Admitted) } else { self.enter(request, Some(waker)) }
     }
 
@@ -275,7 +275,7 @@ impl MemoryPool {
 
     /// Admits the request, or puts it in the queue if it brought a waker.
     #[cold]
-    fn enter(&self, request: Request, waker: Option<&Waker>) -> Result<Entered, AcquireError> {
+    fn enter(&self, request: AdmissionRequest, waker: Option<&Waker>) -> Result<Entered, AcquireError> {
         self.fits_total(request.bytes)?;
         let entered = self.update(|ledger| {
             let place = self.fairness.place(request.class, self.ticket(waker.is_some()));
@@ -314,7 +314,7 @@ impl MemoryPool {
     }
 
     /// Looks where a waiter stands; one that goes on waiting leaves its newest waker. On an error it has left the queue.
-    fn look(&self, place: Place, request: Request, waker: &Waker) -> Result<Entered, AcquireError> {
+    fn look(&self, place: Place, request: AdmissionRequest, waker: &Waker) -> Result<Entered, AcquireError> {
         self.update(|ledger| {
             let Some(known) = ledger.waiter(place) else { return Step::Stay(Ok(Entered::Admitted)) };
             let refused = if ledger.closed { Err(AcquireError::Closed) } else { self.fits_total(request.bytes) };

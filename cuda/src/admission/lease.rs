@@ -1,6 +1,6 @@
 //! A lease of the pool with books: the core's lease, and the label under which its real use is noted.
 
-use freehold_core::{AcquireError, Bytes, LeaseError, PoolRef, Request};
+use freehold_core::{AcquireError, AdmissionRequest, Bytes, LeaseError, PoolRef};
 
 use super::books::Label;
 use super::{Holder, MemoryPool, Owned};
@@ -21,7 +21,7 @@ impl<P: Holder> Lease<P> {
     ///
     /// # Errors
     /// As [`MemoryPool::try_acquire`].
-    pub fn try_acquire(pool: P, request: impl Into<Request>) -> Result<Lease<P>, AcquireError> {
+    pub fn try_acquire(pool: P, request: impl Into<AdmissionRequest>) -> Result<Lease<P>, AcquireError> {
         let admitted = freehold_core::Lease::try_acquire(pool.clone(), request);
         pool.memory_pool().books.count(&admitted);
         admitted.map(Lease::of)

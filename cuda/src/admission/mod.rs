@@ -12,7 +12,7 @@ mod wait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use freehold_core::{AcquireError, Bytes, Fairness, PoolError, PoolRef, Request};
+use freehold_core::{AcquireError, AdmissionRequest, Bytes, Fairness, PoolError, PoolRef};
 
 use books::Books;
 pub use books::{Label, LabelStatistics, PoolStatistics};
@@ -116,7 +116,7 @@ impl MemoryPool {
     ///
     /// # Errors
     /// [`AcquireError::TooLarge`] at once if they can never fit, [`AcquireError::Closed`].
-    pub fn acquire(&self, request: impl Into<Request>) -> Result<Lease<&MemoryPool>, AcquireError> {
+    pub fn acquire(&self, request: impl Into<AdmissionRequest>) -> Result<Lease<&MemoryPool>, AcquireError> {
         self.acquire_async(request).wait()
     }
 
@@ -124,7 +124,7 @@ impl MemoryPool {
     ///
     /// # Errors
     /// As [`freehold_core::MemoryPool::try_acquire`].
-    pub fn try_acquire(&self, request: impl Into<Request>) -> Result<Lease<&MemoryPool>, AcquireError> {
+    pub fn try_acquire(&self, request: impl Into<AdmissionRequest>) -> Result<Lease<&MemoryPool>, AcquireError> {
         Lease::try_acquire(self, request)
     }
 
@@ -134,7 +134,7 @@ impl MemoryPool {
     /// As `acquire`, and [`AcquireError::TimedOut`]: it then holds nothing and has held nobody up.
     pub fn acquire_timeout(
         &self,
-        request: impl Into<Request>,
+        request: impl Into<AdmissionRequest>,
         timeout: Duration,
     ) -> Result<Lease<&MemoryPool>, AcquireError> {
         self.acquire_async(request).wait_timeout(timeout)
@@ -146,19 +146,19 @@ impl MemoryPool {
     /// As [`acquire_timeout`](Self::acquire_timeout).
     pub fn acquire_deadline(
         &self,
-        request: impl Into<Request>,
+        request: impl Into<AdmissionRequest>,
         deadline: Instant,
     ) -> Result<Lease<&MemoryPool>, AcquireError> {
         self.acquire_async(request).wait_deadline(deadline)
     }
 
     /// A future of the lease, for any executor; dropping it gives up.
-    pub fn acquire_async(&self, request: impl Into<Request>) -> Acquire<&MemoryPool> {
+    pub fn acquire_async(&self, request: impl Into<AdmissionRequest>) -> Acquire<&MemoryPool> {
         Acquire::new(self, request)
     }
 
     /// The same as a future or a wait of your choice, for a lease that keeps the pool alive and can go anywhere.
-    pub fn acquire_owned(self: &Arc<Self>, request: impl Into<Request>) -> Acquire<Owned> {
+    pub fn acquire_owned(self: &Arc<Self>, request: impl Into<AdmissionRequest>) -> Acquire<Owned> {
         Acquire::new(Owned(self.clone()), request)
     }
 

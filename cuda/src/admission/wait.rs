@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use freehold_core::{AcquireError, Bytes, Request};
+use freehold_core::{AcquireError, AdmissionRequest, Bytes};
 
 use super::{Holder, Lease};
 
@@ -26,7 +26,7 @@ pub struct Acquire<P: Holder> {
 
 impl<P: Holder> Acquire<P> {
     /// Asks for a lease, for any way of holding the pool. Nothing happens before the first poll or wait.
-    pub fn new(pool: P, request: impl Into<Request>) -> Acquire<P> {
+    pub fn new(pool: P, request: impl Into<AdmissionRequest>) -> Acquire<P> {
         let request = request.into();
         Acquire { core: freehold_core::Acquire::new(pool, request), requested: request.bytes, since: None }
     }
