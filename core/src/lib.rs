@@ -17,6 +17,7 @@ mod sync;
 pub const LOOM: bool = cfg!(freehold_loom);
 
 // 1. May it enter?
+pub mod admission;
 // 2. Where does it live?
 pub mod buddy;
 // 3. What is its name?
@@ -26,6 +27,9 @@ pub mod eviction;
 // 5. Who stands in its way?
 pub mod compaction;
 
+pub use admission::{
+    Acquire, AcquireError, AdmissionRequest, Fairness, Lease, LeaseError, MemoryPool, PoolError, PoolRef,
+};
 pub use buddy::{AllocateError, Audit, AuditError, Block, Buddy, FreeError, Geometry, GeometryError, Request, Slot};
 pub use eviction::{Rank, Victim, Victims};
 pub use table::{Claim, Duty, Entry, FollowUp, HandleKey, Owner, Pin, Residency, ResidencyWord, State, Table, Want};

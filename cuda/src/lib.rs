@@ -12,6 +12,9 @@ mod observer;
 mod plugin;
 pub mod source;
 
+// May it enter?
+pub mod admission;
+
 // The memory below.
 mod arena;
 mod budget;
@@ -35,6 +38,7 @@ mod tenant;
 mod weights;
 
 pub use access::{Access, AccessMut};
+pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
 pub use allocation::Allocation;
 pub use audit::{Books, BooksError};
 pub use budget::Reservation;

@@ -1,0 +1,28 @@
+//! Two threads take 2 of 3 bytes and give them back: were both admitted at once, 4 bytes would be leased.
+use freehold_core::{Bytes, MemoryPool};
+use loom::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static SCHEDULES: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn leases_never_sum_above_the_limit() {
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
+    loom::model(|| {
+        SCHEDULES.fetch_add(1, Relaxed);
+        let pool = Arc::new(MemoryPool::new(Bytes(3)).unwrap());
+        let leased = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+        let job = |pool: Arc<MemoryPool>, leased: Arc<loom::sync::atomic::AtomicU64>| {
+            let Ok(lease) = pool.try_acquire(2) else { return };
+            assert_eq!(leased.fetch_add(2, Relaxed), 0, "the other one has 2 of the 3 bytes");
+            leased.fetch_sub(2, Relaxed);
+            drop(lease);
+        };
+        let other = (pool.clone(), leased.clone());
+        let thread = loom::thread::spawn(move || job(other.0, other.1));
+        job(pool.clone(), leased);
+        thread.join().unwrap();
+        assert_eq!((pool.available_bytes(), pool.peak_bytes()), (Bytes(3), Bytes(2)));
+    });
+    assert!(SCHEDULES.load(Relaxed) > 1);
+}
