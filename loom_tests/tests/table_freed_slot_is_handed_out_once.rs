@@ -19,17 +19,14 @@ fn freed_slot_is_handed_out_once() {
             table.retire(owner, &reader.pin());
         }
 
-        let other = loom::thread::spawn({
-            let (table, collector) = (Arc::clone(&table), collector.clone());
-            move || {
-                let (first, second) = (table.insert(0, 2, ()), table.insert(0, 3, ()));
-                table.retire(first, &collector.register().pin());
-                second
-            }
+        let taker = loom::thread::spawn({
+            let table = Arc::clone(&table);
+            move || table.insert(0, 2, ())
         });
-        let ours = table.insert(0, 4, ());
-        let theirs = other.join().unwrap();
-        assert_ne!(ours.key().index(), theirs.key().index());
+        let (first, second) = (table.insert(0, 3, ()), table.insert(0, 4, ()));
+        table.retire(first, &reader.pin());
+        let taken = taker.join().unwrap();
+        assert_ne!(taken.key().index(), second.key().index());
         let books = table.audit(&reader.pin()).unwrap();
         assert_eq!((books.slots, books.live), (books.free + 2, 2));
     });

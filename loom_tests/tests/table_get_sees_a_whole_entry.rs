@@ -1,4 +1,4 @@
-//! An entry is looked up while it is being inserted into a table that has no slots yet: it is found whole or not at all.
+//! An entry is looked up while it is being inserted, into a new segment or a used slot: it is found whole or not at all.
 
 mod table_model;
 
@@ -7,27 +7,42 @@ use freehold_core::table::{HandleKey, Table};
 use loom::sync::Arc;
 use table_model::{Bytes, explore};
 
+/// Looks for `key` while it is being given to an entry.
+fn get_during_insert(table: Table<Bytes>, collector: Collector, key: HandleKey) {
+    let table = Arc::new(table);
+    let looker = loom::thread::spawn({
+        let table = Arc::clone(&table);
+        move || {
+            let reader = collector.register();
+            if let Some(entry) = table.get(key, &reader.pin()) {
+                assert_eq!((entry.key(), entry.priority(), entry.last_use()), (key, 1, 2));
+                assert_eq!(entry.payload().read(), 7);
+            }
+        }
+    });
+    let bytes = Bytes::default();
+    bytes.write(7);
+    let owner = table.insert(1, 2, bytes);
+    looker.join().unwrap();
+    assert_eq!(owner.key(), key);
+}
+
 #[test]
-fn get_sees_a_whole_entry() {
+fn get_sees_a_whole_entry_in_a_new_segment() {
     explore(|| {
         let collector = Collector::new();
-        let table = Arc::new(Table::<Bytes>::new(collector.clone()));
-        let first = HandleKey::from_bits(1 << 32).unwrap();
-        let looker = loom::thread::spawn({
-            let (table, collector) = (Arc::clone(&table), collector.clone());
-            move || {
-                let reader = collector.register();
-                if let Some(entry) = table.get(first, &reader.pin()) {
-                    assert_eq!((entry.key(), entry.priority(), entry.last_use()), (first, 1, 2));
-                    assert_eq!(entry.payload().read(), 7);
-                }
-            }
-        });
-        let bytes = Bytes::default();
-        bytes.write(7);
-        let owner = table.insert(1, 2, bytes);
-        looker.join().unwrap();
-        assert_eq!(owner.key(), first);
+        let table = Table::new(collector.clone());
+        get_during_insert(table, collector, HandleKey::from_bits(1 << 32).unwrap());
+    });
+}
+
+#[test]
+fn get_sees_a_whole_entry_in_a_used_slot() {
+    explore(|| {
+        let collector = Collector::new();
+        let table = Table::new(collector.clone());
+        table.retire(table.insert(0, 0, Bytes::default()), &collector.register().pin());
+        get_during_insert(table, collector, HandleKey::from_bits(2 << 32).unwrap());
     });
 }
 
