@@ -1,4 +1,7 @@
 //! Naive twins: the simplest models that can be right, against which the real structures are run.
 
 pub mod buddy_twin;
+pub mod eviction_twin;
 pub mod pool_twin;
+pub mod residency_twin;
+pub mod table_twin;

@@ -1,0 +1,40 @@
+//! Two threads access one absent entry: one brings the bytes, the other waits for it, and both read what was brought.
+
+mod table_model;
+
+use freehold_core::table::{Claim, Pin, ResidencyWord};
+use loom::sync::Arc;
+use table_model::{Bytes, explore};
+
+/// Reads the bytes, bringing them if they are absent. Gives how often this thread brought them.
+fn access((word, bytes): &(ResidencyWord, Bytes)) -> u32 {
+    let mut loads = 0;
+    loop {
+        match word.try_pin() {
+            Pin::Pinned => break,
+            Pin::Absent if word.begin_materialise() == Claim::Won => {
+                bytes.write(bytes.read() + 7);
+                loads += 1;
+                let _ = word.finish_materialise(1);
+                break;
+            }
+            _ => loom::thread::yield_now(),
+        }
+    }
+    assert_eq!(bytes.read(), 7, "brought once, and wholly");
+    let _ = word.unpin();
+    loads
+}
+
+#[test]
+fn one_access_materialises() {
+    explore(|| {
+        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let other = loom::thread::spawn({
+            let entry = Arc::clone(&entry);
+            move || access(&entry)
+        });
+        let ours = access(&entry);
+        assert_eq!(ours + other.join().unwrap(), 1);
+    });
+}
