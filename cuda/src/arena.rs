@@ -7,10 +7,12 @@
 //     Whoever calls an unsafe function below says which of the two it is.
 
 use crate::budget::Charge;
+use crate::fork;
 use crate::memory::{Address, DeviceError, DeviceMemory, Region, host_pointer};
 use freehold_core::{AllocateError, Block, Buddy, Bytes, Geometry, Offset, Request};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Where a block is: which arena, and how far from its start; and whose bytes it was charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +22,19 @@ pub(crate) struct Place {
     pub(crate) charge: Charge,
 }
 
-/// One region of device memory and the buddy that divides it.
+/// One region of device memory and the buddy that divides it. The region comes and goes; what of the buddy has no region
+/// behind it is held by the arena itself, so nobody else can have a block there.
 #[derive(Debug)]
 pub(crate) struct Arena {
     device: Arc<dyn DeviceMemory>,
-    base: Address,
-    /// Gone once the region is back with the device. Taken at creation and return only.
+    /// Where the region begins. Relaxed: it changes only while nobody has a block, and whoever gets a block afterwards
+    /// gets it from the buddy, whose Release and Acquire bring this along.
+    base: AtomicU64,
+    /// The region's size, 0 while there is none. Relaxed: as `base`, and for the books.
+    size: AtomicU64,
+    /// The process whose memory it is (E8).
+    forks: u64,
+    /// Taken when the region comes or goes, by whoever has the turn to make room; never on an access.
     region: Mutex<Option<Region>>,
     buddy: Buddy,
 }
@@ -39,18 +48,53 @@ pub(crate) struct Span<'a> {
 }
 
 impl Arena {
-    pub(crate) fn new(device: Arc<dyn DeviceMemory>, geometry: Geometry) -> Result<Self, DeviceError> {
-        let region = device.allocate(geometry.capacity())?;
-        Ok(Arena { device, base: region.address, region: Mutex::new(Some(region)), buddy: Buddy::new(geometry) })
+    /// An arena of this shape, without a region.
+    pub(crate) fn new(device: Arc<dyn DeviceMemory>, geometry: Geometry) -> Self {
+        let [base, size] = [0, 0].map(AtomicU64::new);
+        let forks = fork::generation();
+        let arena = Arena { device, base, size, forks, region: Mutex::new(None), buddy: Buddy::new(geometry) };
+        let held = arena.take(Offset(0), arena.buddy.capacity());
+        debug_assert!(held, "a new buddy is all free");
+        arena
+    }
+
+    /// Gets a region of `bytes` from the device, at most the arena's capacity, where there is none. The mirror of
+    /// `give_back`.
+    pub(crate) fn get(&self, bytes: Bytes) -> Result<(), DeviceError> {
+        let mut region = self.region.lock();
+        if region.is_none() {
+            let fresh = self.device.allocate(bytes)?;
+            self.base.store(fresh.address.0, Relaxed);
+            self.size.store(bytes.get(), Relaxed);
+            *region = Some(fresh);
+            self.free(Offset(0), bytes);
+        }
+        Ok(())
+    }
+
+    /// Gives the region back to the device if nobody holds a block of it; says whether the arena is without a region now.
+    pub(crate) fn give_back(&self) -> Result<bool, DeviceError> {
+        let mut region = self.region.lock();
+        if region.is_some() && !self.take(Offset(0), self.size()) {
+            return Ok(false);
+        }
+        self.size.store(0, Relaxed);
+        region.take().map_or(Ok(()), |region| self.device.free(region))?;
+        Ok(true)
+    }
+
+    /// The size of its region now, 0 where there is none. Changes under the turn to make room, and at close.
+    pub(crate) fn size(&self) -> Bytes {
+        Bytes(self.size.load(Relaxed))
+    }
+
+    /// The bytes of the blocks in it.
+    pub(crate) fn given_out(&self) -> Bytes {
+        Bytes(self.size().get().saturating_sub(self.buddy.free_bytes().get()))
     }
 
     pub(crate) fn buddy(&self) -> &Buddy {
         &self.buddy
-    }
-
-    /// The coarsest alignment that an offset's alignment still means for the address.
-    pub(crate) fn alignment(&self) -> Bytes {
-        Bytes(1 << self.base.0.trailing_zeros().min(62))
     }
 
     pub(crate) fn allocate(&self, bytes: Bytes, align: Bytes) -> Result<Offset, AllocateError> {
@@ -69,21 +113,7 @@ impl Arena {
 
     /// The memory of the block of `bytes` at `offset`, which the caller holds.
     pub(crate) fn span(&self, offset: Offset, bytes: Bytes) -> Span<'_> {
-        Span { device: &*self.device, address: self.base.plus(offset.get()), bytes }
-    }
-
-    /// Gives the region back to the device if nobody holds a block of it. Holding the whole arena as one block keeps
-    /// everybody else out for good (A1).
-    pub(crate) fn retire(&self) -> Result<bool, DeviceError> {
-        let mut region = self.region.lock();
-        if region.is_none() {
-            return Ok(true);
-        }
-        if !self.take(Offset(0), self.buddy.capacity()) {
-            return Ok(false);
-        }
-        region.take().map_or(Ok(()), |region| self.device.free(region))?;
-        Ok(true)
+        Span { device: &*self.device, address: Address(self.base.load(Relaxed)).plus(offset.get()), bytes }
     }
 }
 
@@ -91,6 +121,9 @@ impl Drop for Arena {
     fn drop(&mut self) {
         // The last owner of the manager's insides is gone: no handle, no guard, no block can be left. An error of the
         // device here has nobody to go to: the log is told.
+        if self.forks != fork::generation() {
+            return;
+        }
         if let Some(region) = self.region.get_mut().take()
             && let Err(error) = self.device.free(region)
         {
@@ -146,7 +179,6 @@ impl Span<'_> {
 
 /// A small number of this thread's own: which slot of a buddy it prefers, so that two threads seldom meet.
 pub(crate) fn thread_hint() -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     // Relaxed: the number only has to differ between threads.
     thread_local!(static HINT: usize = NEXT.fetch_add(1, Relaxed));

@@ -53,7 +53,7 @@ pub enum BooksError {
     #[error("I4: arena {arena}: {reason}")]
     Buddy {
         /// Which arena.
-        arena: usize,
+        arena: u32,
         /// What its audit said.
         reason: String,
     },
@@ -82,18 +82,17 @@ pub(crate) fn audit(inner: &Inner) -> Result<Books, BooksError> {
 /// The free bytes of all arenas, each of which is right in itself.
 fn audit_arenas(inner: &Inner) -> Result<Bytes, BooksError> {
     let mut free = Bytes::ZERO;
-    for (arena, index) in inner.arenas.iter().zip(0..) {
+    for (index, arena) in inner.arenas.iter() {
         let checked = arena.buddy().audit();
         checked.map_err(|error| BooksError::Buddy { arena: index, reason: format!("{error:?}") })?;
-        free = free + arena.buddy().free_bytes();
+        free = free + arena.size() - arena.given_out();
     }
     Ok(free)
 }
 
 fn compare(inner: &Inner, books: &mut Books, from_budget: Bytes) -> Result<(), BooksError> {
     let held = books.resident;
-    let capacity: u64 = inner.arenas.iter().map(|arena| arena.buddy().capacity().get()).sum();
-    let given_out = Bytes(capacity) - books.free;
+    let given_out = inner.arenas.live_bytes() - books.free;
     if held != given_out {
         return Err(BooksError::Blocks { held, given_out });
     }

@@ -35,6 +35,11 @@ impl Budget {
         Bytes(self.limit.load(Relaxed))
     }
 
+    /// Changes the limit. What is charged above it stays charged; nothing is admitted until it is below.
+    pub(crate) fn set_limit(&self, limit: Bytes) {
+        self.limit.store(limit.get(), Relaxed);
+    }
+
     pub(crate) fn used(&self) -> Bytes {
         Bytes(self.used.load(Relaxed))
     }

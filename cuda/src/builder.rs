@@ -1,9 +1,10 @@
 //! How a manager is described before it exists.
 
-use crate::arena::Arena;
+use crate::arenas::Arenas;
 use crate::budget::Budget;
 use crate::clock::{Clock, MonotonicClock};
 use crate::error::Error;
+use crate::fork;
 use crate::manager::{Inner, VramManager};
 use crate::memory::{DeviceMemory, HostDevice};
 use crate::observer::Observer;
@@ -12,7 +13,7 @@ use crate::weights::Register;
 use freehold_core::{Bytes, Geometry, Table};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// A manager to be. Only the budget has no default.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct VramManagerBuilder {
     device: Option<Arc<dyn DeviceMemory>>,
     budget: Bytes,
     granule: Bytes,
+    arena: Option<Bytes>,
     moves: bool,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -32,6 +34,7 @@ impl VramManagerBuilder {
             device: None,
             budget: Bytes::ZERO,
             granule: Bytes(512),
+            arena: None,
             moves: true,
             clock: None,
             observer: None,
@@ -56,6 +59,13 @@ impl VramManagerBuilder {
         self
     }
 
+    /// What an arena is made of: arenas then come one by one as they are needed, up to the budget, and a request larger than
+    /// this gets its own. Where nothing is said there is one arena of the whole budget, which packs tightest.
+    pub fn arena_bytes(mut self, bytes: Bytes) -> Self {
+        self.arena = Some(bytes);
+        self
+    }
+
     /// Whether blocks that nobody uses may be moved inside their arena, so that free pieces become one before anybody is
     /// evicted for want of a hole. Yes, where nothing is said.
     pub fn moves(mut self, moves: bool) -> Self {
@@ -75,7 +85,8 @@ impl VramManagerBuilder {
         self
     }
 
-    /// The manager, with one arena of the whole budget.
+    /// The manager. Its first arena is had from the device at once where nothing was said about arenas; otherwise they come
+    /// as they are needed.
     ///
     /// # Errors
     /// [`Error::BadAllocation`] for a budget of less than one granule; the device's refusal of the arena.
@@ -83,23 +94,30 @@ impl VramManagerBuilder {
         let geometry = Geometry::new(self.budget, self.granule).map_err(|_| {
             Error::BadAllocation("a manager's budget is at least one granule, and a granule at least one byte")
         })?;
+        let budget = geometry.capacity();
         let device = self.device.unwrap_or_else(|| Arc::new(HostDevice::new()));
-        let arena = Arena::new(Arc::clone(&device), geometry)?;
+        let arenas =
+            Arenas::new(Arc::clone(&device), self.granule, self.arena.map_or(budget, |bytes| bytes.min(budget)));
+        if self.arena.is_none() {
+            arenas.first(budget)?;
+        }
         let inner = Inner {
             device,
-            budget: Budget::new(arena.buddy().capacity()),
-            arenas: Box::new([arena]),
+            budget: Budget::new(budget),
+            arenas,
             granule: self.granule,
             table: Table::new(crossbeam_epoch::default_collector().clone()),
             weights: Register::default(),
             room: Mutex::new(()),
             freed: event_listener::Event::new(),
+            waiting: AtomicUsize::new(0),
             moves: self.moves,
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,
             tally: Tally::default(),
             nobody: Plugin::new(""),
             closed: AtomicBool::new(false),
+            forks: fork::generation(),
         };
         Ok(VramManager::from_inner(inner))
     }

@@ -43,7 +43,7 @@ pub struct Leak {
 /// Refuses what comes from now on, releases every entry, and gives the arenas back that nobody uses any more.
 pub(crate) fn close(inner: &Inner) -> LeakReport {
     let mut report = LeakReport::default();
-    if inner.closed.swap(true, Relaxed) {
+    if !inner.is_ours() || inner.closed.swap(true, Relaxed) {
         return report;
     }
     let guard = epoch::pin();
@@ -64,8 +64,8 @@ pub(crate) fn close(inner: &Inner) -> LeakReport {
         inner.settle(entry, entry.residency().release());
     }
     report.live.sort_unstable_by_key(|leak| leak.id);
-    for arena in &inner.arenas {
-        match arena.retire() {
+    for (_, arena) in inner.arenas.iter() {
+        match arena.give_back() {
             Ok(true) => {}
             Ok(false) => report.regions_kept += 1,
             Err(error) => report.device_errors.push(error.to_string().into()),

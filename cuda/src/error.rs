@@ -71,6 +71,9 @@ pub enum Error {
     /// The manager was closed.
     #[error("the manager is closed")]
     Closed,
+    /// This process is a fork of the one that made the manager: the memory is the parent's.
+    #[error("this process is a fork: the manager and its memory belong to the parent, make a manager of your own")]
+    Forked,
     /// Shared weights exist under this key with another size or other metadata; the existing ones are untouched.
     #[error("shared weights {key:?} exist with {existing}; {asked} was asked")]
     SharedMismatch {

@@ -8,6 +8,7 @@ use crate::weights::Membership;
 use freehold_core::{Bytes, HandleKey, Residency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// The owned right to one buffer of the card. Not `Clone`: sharing goes through
 /// [`acquire_shared_weights`](crate::VramManager::acquire_shared_weights). `Send + Sync`; dropping it on any thread
@@ -48,6 +49,15 @@ impl VramHandle {
         Access::new(&self.tenancy)
     }
 
+    /// As [`access`](Self::access), but where no room can be made for an evicted entry, waits for it, for `timeout` at most
+    /// (E5).
+    ///
+    /// # Errors
+    /// Those of `access`; [`Error::OutOfMemory`] only after the timeout.
+    pub fn access_timeout(&self, timeout: Duration) -> Result<Access<'_>, Error> {
+        self.tenancy.inner().patiently(Instant::now().checked_add(timeout), || self.access())
+    }
+
     /// As [`access`](Self::access), for writing. The write survives eviction: the entry is written out before its
     /// memory goes, and comes back from there (C11).
     ///
@@ -69,7 +79,7 @@ impl VramHandle {
     /// Gives the memory back now; where somebody still has it pinned, when the last pin ends. Of shared weights it ends
     /// this handle's part only. Idempotent: released thrice counts once (D8).
     pub fn release(&self) {
-        if self.released.swap(true, Relaxed) {
+        if !self.tenancy.inner().is_ours() || self.released.swap(true, Relaxed) {
             return;
         }
         let last = self.membership.as_ref().is_none_or(|membership| membership.leave(&self.tenancy));
@@ -130,6 +140,7 @@ impl VramHandle {
     }
 
     fn check(&self) -> Result<(), Error> {
+        self.tenancy.inner().check_process()?;
         if self.released.load(Relaxed) {
             return Err(Error::Released { key: self.key() });
         }

@@ -17,9 +17,15 @@ pub mod admission;
 
 // The memory below.
 mod arena;
+mod arenas;
 mod budget;
 mod counters;
 pub mod memory;
+
+// What changes around it.
+mod fork;
+mod patience;
+mod resize;
 
 // The life of an entry, in order.
 mod access;
@@ -51,6 +57,7 @@ pub use manager::VramManager;
 pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Region};
 pub use observer::{Event, Observer};
 pub use plugin::{Plugin, Stats};
+pub use resize::{BudgetChange, Handover};
 pub use room::Candidate;
 pub use source::{HostBytes, Sink, Source};
 

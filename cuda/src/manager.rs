@@ -8,13 +8,15 @@
 //! ```
 
 use crate::allocation::{Allocation, Backing};
-use crate::arena::{Arena, Place, Span};
+use crate::arena::{Place, Span};
+use crate::arenas::Arenas;
 use crate::audit::{self, Books, BooksError};
 use crate::budget::{Budget, Charge, Reservation};
 use crate::builder::VramManagerBuilder;
 use crate::clock::Clock;
 use crate::close::{self, LeakReport};
 use crate::error::Error;
+use crate::fork;
 use crate::handle::VramHandle;
 use crate::memory::DeviceMemory;
 use crate::observer::{Event, Observer};
@@ -27,7 +29,7 @@ use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, Duty, Entry, FollowUp, Owner, Table};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// One budget of one device's memory, shared by plugins that know nothing of each other.
 ///
@@ -52,7 +54,7 @@ pub struct VramManager {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) device: Arc<dyn DeviceMemory>,
-    pub(crate) arenas: Box<[Arena]>,
+    pub(crate) arenas: Arenas,
     pub(crate) granule: Bytes,
     pub(crate) budget: Budget,
     pub(crate) table: Table<Tenant>,
@@ -62,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) room: Mutex<()>,
     /// Rings when memory was freed or an entry that somebody waited for was unpinned.
     pub(crate) freed: event_listener::Event,
+    /// How many wait for memory: while any do, surveys mark what is in the way.
+    pub(crate) waiting: AtomicUsize,
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -70,11 +74,17 @@ pub(crate) struct Inner {
     pub(crate) nobody: Plugin,
     /// Relaxed: it refuses what comes later; what is under way ends by the residency words.
     pub(crate) closed: AtomicBool,
+    /// The process that made the manager: a child of it may not use it (E8).
+    pub(crate) forks: u64,
 }
 
 impl VramManager {
     pub(crate) fn from_inner(inner: Inner) -> Self {
         VramManager { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
     /// Describes a manager: its device, its budget, its granule.
@@ -140,6 +150,7 @@ impl VramManager {
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then.
     pub fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
+        self.inner.check_process()?;
         self.inner.check_size(bytes)?;
         self.inner.evict_for_space(bytes)
     }
@@ -194,6 +205,9 @@ impl VramManager {
 
 impl Drop for VramManager {
     fn drop(&mut self) {
+        if !self.inner.is_ours() {
+            return;
+        }
         let report = self.close();
         if !report.live.is_empty() {
             tracing::warn!(%report, "the manager was dropped before its handles");
@@ -222,14 +236,14 @@ impl Inner {
 
     /// A7: what could never fit is refused before anything else happens.
     pub(crate) fn check_size(&self, bytes: Bytes) -> Result<(), Error> {
-        let largest = self.arenas.iter().map(|arena| arena.buddy().capacity()).max().unwrap_or(Bytes::ZERO);
-        let capacity = largest.min(self.budget.limit());
+        let capacity = self.budget.limit();
         let fits = bytes.checked_round_up(self.granule).is_some_and(|rounded| rounded <= capacity);
         if fits { Ok(()) } else { Err(Error::TooLarge { requested: bytes, capacity }) }
     }
 
     /// An entry for `allocation`, absent, with its owner.
     pub(crate) fn tenancy(self: &Arc<Self>, allocation: &Allocation) -> Result<Tenancy, Error> {
+        self.check_process()?;
         self.check_size(allocation.bytes)?;
         self.check_align(allocation.align)?;
         let plugin = allocation.plugin.clone().unwrap_or_else(|| self.nobody.clone());
@@ -239,13 +253,21 @@ impl Inner {
         if self.closed.load(Relaxed) { Err(Error::Closed) } else { Ok(tenancy) }
     }
 
+    /// E8: whether this is the process that made the manager.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.forks == fork::generation()
+    }
+
+    pub(crate) fn check_process(&self) -> Result<(), Error> {
+        if self.is_ours() { Ok(()) } else { Err(Error::Forked) }
+    }
+
     fn check_align(&self, align: Bytes) -> Result<(), Error> {
         if !align.get().is_power_of_two() {
             return Err(Error::BadAllocation("an alignment is a power of two"));
         }
-        let offered = self.arenas.iter().map(Arena::alignment).min().unwrap_or(Bytes(1));
-        if align > offered && align > self.granule {
-            return Err(Error::BadAllocation("an alignment coarser than the arena's own start has no meaning"));
+        if align > self.device.region_align().max(self.granule) {
+            return Err(Error::BadAllocation("an alignment coarser than that of the device's regions has no meaning"));
         }
         Ok(())
     }
@@ -261,7 +283,7 @@ impl Inner {
     }
 
     pub(crate) fn span_at(&self, place: Place, bytes: Bytes) -> Span<'_> {
-        self.arenas[place.arena as usize].span(place.offset, bytes)
+        self.arenas.at(place.arena).span(place.offset, bytes)
     }
 
     /// Does what a change of an entry's state has left to do: frees the memory, wakes who waits.
@@ -282,7 +304,7 @@ impl Inner {
         let bytes = self.reserved(tenant.bytes);
         tenant.plugin.tally().resident.sub(bytes.get());
         self.tally.resident.sub(bytes.get());
-        self.arenas[place.arena as usize].free(place.offset, bytes);
+        self.arenas.at(place.arena).free(place.offset, bytes);
         match (place.charge, &tenant.account) {
             (Charge::Reservation, Some(account)) => account.credit(bytes),
             _ => self.budget.credit(bytes),
@@ -291,6 +313,7 @@ impl Inner {
     }
 
     fn reserve(self: &Arc<Self>, bytes: Bytes) -> Result<Reservation, Error> {
+        self.check_process()?;
         self.check_size(bytes)?;
         let bytes = self.reserved(bytes);
         self.make_headroom(&Want::unplaced(bytes, &self.nobody))?;

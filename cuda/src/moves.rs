@@ -18,11 +18,9 @@ impl Inner {
     /// A block for `want`, which is charged already, by moving blocks of one arena; `None` where no plan can give it, or
     /// others were faster. Called by whoever has the turn to make room.
     pub(crate) fn open_hole(&self, want: &Want<'_>, charge: Charge, told: &mut Vec<Event>) -> Option<Place> {
-        let index = |at: usize| u32::try_from(at).expect("arenas are few");
-        let candidates = self.arenas.iter().enumerate().filter(|_| self.moves);
-        candidates.into_iter().find_map(|(at, arena)| {
-            let offset = self.open_hole_in(arena, index(at), want, told)?;
-            Some(Place { arena: index(at), offset, charge })
+        self.arenas.iter().filter(|_| self.moves).find_map(|(index, arena)| {
+            let offset = self.open_hole_in(arena, index, want, told)?;
+            Some(Place { arena: index, offset, charge })
         })
     }
 

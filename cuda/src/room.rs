@@ -12,6 +12,7 @@
 //! ```
 
 use crate::arena::Place;
+use crate::arenas::NoGrowth;
 use crate::budget::{Account, Charge};
 use crate::error::Error;
 use crate::manager::Inner;
@@ -159,12 +160,28 @@ impl Inner {
 
     /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.
     fn place_or_move(&self, want: &Want<'_>, told: &mut Vec<Event>) -> Option<Place> {
-        self.charged(want, |charge| self.find_patiently(want, charge).or_else(|| self.open_hole(want, charge, told)))
+        self.charged(want, |charge| {
+            let found = self.find_patiently(want, charge).or_else(|| self.grow_for(want, charge));
+            found.or_else(|| self.open_hole(want, charge, told))
+        })
     }
 
     /// A block for `want` without evicting or moving anybody.
     fn try_place(&self, want: &Want<'_>) -> Option<Place> {
         self.charged(want, |charge| self.find_patiently(want, charge))
+    }
+
+    /// A block in a new region, where the budget leaves room for one and the device agrees (E2: where it does not, room is
+    /// made in the regions there are).
+    fn grow_for(&self, want: &Want<'_>, charge: Charge) -> Option<Place> {
+        match self.arenas.grow(want.bytes, self.budget.limit()) {
+            Ok(()) => self.find_patiently(want, charge),
+            Err(NoGrowth::Spent) => None,
+            Err(NoGrowth::Refused(error)) => {
+                tracing::warn!(%error, "the device refused a region that the budget allows");
+                None
+            }
+        }
     }
 
     /// Charged, found, counted, in this order: no book ever shows more than its limit.
@@ -193,7 +210,7 @@ impl Inner {
 
     fn find(&self, want: &Want<'_>, charge: Charge) -> Result<Place, Shortage> {
         let mut shortage = Shortage::default();
-        for (arena, index) in self.arenas.iter().zip(0..) {
+        for (index, arena) in self.arenas.iter() {
             match arena.allocate(want.bytes, want.align) {
                 Ok(offset) => return Ok(Place { arena: index, offset, charge }),
                 Err(AllocateError::Full { in_flight, .. }) => shortage.in_flight |= in_flight,
@@ -206,7 +223,7 @@ impl Inner {
     fn unplace(&self, want: &Want<'_>, place: Place) {
         want.plugin.tally().resident.sub(want.bytes.get());
         self.tally.resident.sub(want.bytes.get());
-        self.arenas[place.arena as usize].free(place.offset, want.bytes);
+        self.arenas.at(place.arena).free(place.offset, want.bytes);
         self.credit(want, place.charge);
     }
 

@@ -11,6 +11,7 @@ use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, Entry, Victim, Victims};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// What may leave, in order, and what stands in the way.
 pub(crate) struct Survey {
@@ -49,15 +50,29 @@ enum Standing {
     Wall,
 }
 
+/// Where somebody waits for memory, what is in the way is marked, so that it rings when it no longer is. What is out of
+/// the way by the time it is to be marked counts as that; a released block rings when it is freed.
+fn standing_marked(entry: &Entry<Tenant>) -> Standing {
+    let standing = standing(entry);
+    if !matches!(standing, Standing::Wall) || entry.residency().want_unpinned() == freehold_core::Want::Wait {
+        return standing;
+    }
+    let released = entry.residency().snapshot().is_released();
+    if released { Standing::Wall } else { entry.payload().departure.unused() }
+}
+
 fn standing(entry: &Entry<Tenant>) -> Standing {
     let (tenant, state) = (entry.payload(), entry.residency().snapshot());
     if tenant.place.get().is_none() {
         return Standing::Nothing;
     }
-    match (state.is_evictable(), tenant.departure) {
-        (true, Departure::Fixed) => Standing::Movable,
-        (true, _) => Standing::Evictable,
-        (false, _) => Standing::Wall,
+    if state.is_evictable() { tenant.departure.unused() } else { Standing::Wall }
+}
+
+impl Departure {
+    /// What an entry of this kind is while nobody uses it.
+    fn unused(self) -> Standing {
+        if self == Departure::Fixed { Standing::Movable } else { Standing::Evictable }
     }
 }
 
@@ -65,9 +80,11 @@ impl Survey {
     pub(crate) fn take(inner: &Inner) -> Self {
         let guard = epoch::pin();
         let (mut evictable, mut walls, mut movable) = (0, Vec::new(), Vec::new());
+        // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
+        let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
             let bytes = inner.reserved(entry.payload().bytes);
-            match standing(entry) {
+            match look(entry) {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable += bytes.get();
@@ -88,19 +105,31 @@ impl Survey {
     pub(crate) fn satisfiable(&self, inner: &Inner, want: &Want<'_>) -> Result<(), Error> {
         let charged_elsewhere = want.account.is_some();
         let enough = inner.budget.free().get() + self.evictable >= want.bytes.get() || charged_elsewhere;
-        if enough && self.has_run(inner, want) { Ok(()) } else { Err(self.refusal(inner, want)) }
+        if enough && (self.has_run(inner, want) || self.can_grow(inner, want)) {
+            Ok(())
+        } else {
+            Err(self.refusal(inner, want))
+        }
     }
 
     /// Whether some run takes `want` together with the movable blocks that find no room in the other runs.
     fn has_run(&self, inner: &Inner, want: &Want<'_>) -> bool {
-        let runs: Vec<Run> =
-            (0..).zip(&inner.arenas).flat_map(|(index, arena)| self.runs(index, arena.buddy().capacity())).collect();
+        let runs: Vec<Run> = inner.arenas.iter().flat_map(|(index, arena)| self.runs(index, arena.size())).collect();
         let spare: u64 = runs.iter().map(|run| run.end - run.start - run.kept).sum();
         runs.iter().any(|run| {
             let hole_end = run.start.next_multiple_of(want.align.get()).saturating_add(want.bytes.get());
             let spare_elsewhere = spare - (run.end - run.start - run.kept);
             hole_end <= run.end && run.kept <= run.end - hole_end + spare_elsewhere
         })
+    }
+
+    /// Whether a region for `want` would fit into the budget once every arena in which nothing stays was given back. What
+    /// the device will say to it is not known before it is asked.
+    fn can_grow(&self, inner: &Inner, want: &Want<'_>) -> bool {
+        let stays = |index| self.walls.iter().chain(&self.movable).any(|block| block.arena == index);
+        let kept: u64 =
+            inner.arenas.iter().filter(|&(index, _)| stays(index)).map(|(_, arena)| arena.size().get()).sum();
+        kept.saturating_add(want.bytes.get()) <= inner.budget.limit().get()
     }
 
     /// The runs of one arena, by address.
@@ -125,7 +154,7 @@ impl Survey {
 
     /// The error with the numbers of this moment.
     pub(crate) fn refusal(&self, inner: &Inner, want: &Want<'_>) -> Error {
-        let holes = inner.arenas.iter().map(|arena| arena.buddy().largest_hole());
+        let holes = inner.arenas.iter().map(|(_, arena)| arena.buddy().largest_hole());
         Error::OutOfMemory {
             requested: want.bytes,
             free: inner.budget.free(),

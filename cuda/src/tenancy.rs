@@ -99,6 +99,11 @@ impl Tenancy {
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
+        if !self.inner.is_ours() {
+            // The child of a fork frees nothing: not the memory, which is the parent's, nor the books that it copied.
+            std::mem::forget(self.owner.take());
+            return;
+        }
         self.let_go();
         if let Some(owner) = self.owner.take() {
             self.inner.retire(owner);

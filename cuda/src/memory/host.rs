@@ -52,6 +52,10 @@ unsafe impl DeviceMemory for HostDevice {
         Ok(DeviceInfo { name: "host".into(), total: self.limit, free: Bytes(free) })
     }
 
+    fn region_align(&self) -> Bytes {
+        Bytes(REGION_ALIGN)
+    }
+
     fn allocate(&self, bytes: Bytes) -> Result<Region, DeviceError> {
         let refuse = |reason: String| DeviceError::new(format_args!("allocate {bytes}"), reason);
         let mut regions = self.regions.lock();

@@ -27,7 +27,7 @@ impl Address {
 /// Device memory handed out by [`DeviceMemory::allocate`], one arena's worth. Given back by [`DeviceMemory::free`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Where it begins; aligned to 512 bytes at least.
+    /// Where it begins; aligned to the device's `region_align`.
     pub address: Address,
     /// How long it is.
     pub bytes: Bytes,
@@ -64,8 +64,8 @@ impl DeviceError {
 /// Memory of one device, in large regions, and copies into, out of and inside it.
 ///
 /// # Safety
-/// An implementor promises D1: a region returned by `allocate` is memory of its own, `bytes` long, aligned to 512 bytes
-/// at least, initialised, and stays so until it is given to `free`; and where `host_addressable` is true, its
+/// An implementor promises D1: a region returned by `allocate` is memory of its own, `bytes` long, aligned to
+/// `region_align`, initialised, and stays so until it is given to `free`; and where `host_addressable` is true, its
 /// addresses are pointers the host may read and write.
 #[allow(unsafe_code, reason = "the trait's promise D1 is what arena.rs builds its raw accesses on")]
 pub unsafe trait DeviceMemory: Send + Sync + Debug {
@@ -74,6 +74,11 @@ pub unsafe trait DeviceMemory: Send + Sync + Debug {
     /// # Errors
     /// What the driver says when it cannot be asked.
     fn info(&self) -> Result<DeviceInfo, DeviceError>;
+
+    /// What every region's address is a multiple of: 512 bytes, where nothing else is said.
+    fn region_align(&self) -> Bytes {
+        Bytes(512)
+    }
 
     /// A new region.
     ///

@@ -1,0 +1,121 @@
+//! Resize: the budget changes while plugins hold handles, and regions go back to the device.
+
+use crate::error::Error;
+use crate::manager::{Inner, VramManager};
+use crate::room::{Candidate, Want};
+use crate::survey::Survey;
+use freehold_core::Bytes;
+use std::sync::Arc;
+
+/// What a change of the budget came to (E3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetChange {
+    /// Who was evicted for it, in the order of leaving.
+    pub evicted: Vec<Candidate>,
+    /// What is still charged above the new budget, because it is pinned, fixed or set aside. It is not freed; it goes as
+    /// its owners let go, and nothing new is admitted before.
+    pub excess: Bytes,
+}
+
+/// Part of the card, lent to somebody outside. Dropping it gives the bytes back to the manager's budget (E4).
+#[derive(Debug)]
+pub struct Handover {
+    inner: Arc<Inner>,
+    bytes: Bytes,
+    /// What the lending came to.
+    pub change: BudgetChange,
+}
+
+impl VramManager {
+    /// Changes the bytes that may be resident at once, in whole granules. Lowering evicts in order until the rest fits and
+    /// gives empty regions back to the device; raising lets arenas grow as they are needed.
+    ///
+    /// # Errors
+    /// The device's, where it refuses to take a region back.
+    pub fn set_budget(&self, bytes: Bytes) -> Result<BudgetChange, Error> {
+        let inner = self.inner();
+        let bytes = Bytes(bytes.get() - bytes.get() % inner.granule.get());
+        inner.change_budget(i32::MAX, |_| bytes)
+    }
+
+    /// Lends `bytes` of the card (at most all of it) to somebody outside, a training job: evicts what has a priority of at
+    /// most `priority` in order until they are free, and gives regions that are then empty back to the device. When the
+    /// guard is dropped they are the manager's again.
+    ///
+    /// What could not be freed is in the guard's [`change`](Handover::change).
+    ///
+    /// # Errors
+    /// The device's, where it refuses to take a region back.
+    pub fn handover(&self, bytes: Bytes, priority: i32) -> Result<Handover, Error> {
+        let inner = Arc::clone(self.inner());
+        let bytes = inner.reserved(bytes).min(inner.budget.limit());
+        let change = inner.change_budget(priority, |limit| Bytes(limit.get().saturating_sub(bytes.get())))?;
+        Ok(Handover { inner, bytes, change })
+    }
+
+    /// Gives every region in which nobody has a block back to the device, and says how many bytes went (E6). They come
+    /// back as they are needed.
+    ///
+    /// # Errors
+    /// The device's, where it refuses to take a region back.
+    pub fn trim(&self) -> Result<Bytes, Error> {
+        let _turn = self.inner().room.lock();
+        Ok(self.inner().arenas.trim()?)
+    }
+}
+
+impl Handover {
+    /// The bytes lent.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        let _turn = self.inner.room.lock();
+        self.inner.budget.set_limit(self.inner.budget.limit() + self.bytes);
+        self.inner.freed.notify(usize::MAX);
+    }
+}
+
+impl Inner {
+    /// Sets a new limit, evicts down to it what has a priority of at most `ceiling`, and trims.
+    fn change_budget(&self, ceiling: i32, limit: impl FnOnce(Bytes) -> Bytes) -> Result<BudgetChange, Error> {
+        let mut told = Vec::new();
+        let turn = self.room.lock();
+        self.budget.set_limit(limit(self.budget.limit()));
+        let evicted = self.evict_down(ceiling, &mut told);
+        let trimmed = self.arenas.trim();
+        let excess = Bytes(self.budget.used().get().saturating_sub(self.budget.limit().get()));
+        drop(turn);
+        self.tell(&told);
+        self.freed.notify(usize::MAX);
+        trimmed?;
+        Ok(BudgetChange { evicted, excess })
+    }
+
+    /// Evicts in order while more is charged than the limit. Each turn of the loop evicts somebody, or ends it.
+    fn evict_down(&self, ceiling: i32, told: &mut Vec<crate::Event>) -> Vec<Candidate> {
+        let mut left = Vec::new();
+        loop {
+            let before = left.len();
+            for victim in Survey::take(self).victims.take_while(|victim| victim.rank.priority <= ceiling) {
+                if self.budget.used() <= self.budget.limit() {
+                    return left;
+                }
+                self.evict(
+                    &victim,
+                    &Want::unplaced(self.budget.used() - self.budget.limit(), &self.nobody),
+                    told,
+                    &mut left,
+                );
+            }
+            if left.len() == before {
+                return left;
+            }
+        }
+    }
+}
