@@ -46,7 +46,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_enum, default_value = "lru")]
     pub(crate) policy: Policy,
     /// Whether blocks are moved before weights are evicted
-    #[arg(long, value_enum, default_value = "off")]
+    #[arg(long, value_enum, default_value = "on")]
     pub(crate) moves: Switch,
     /// The priority of what a thread of the trace loads; may be given for several threads
     #[arg(long, value_name = "THREAD=N")]
@@ -159,7 +159,9 @@ impl FromStr for Fraction {
         let plain = text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         let number: Option<f64> = plain.then(|| text.parse().ok()).flatten();
         let above_zero = number.filter(|number| number.is_finite() && *number > 0.0);
-        above_zero.map(Fraction).ok_or_else(|| "a fraction is written with a decimal point and is above 0, like 0.5".to_owned())
+        above_zero
+            .map(Fraction)
+            .ok_or_else(|| "a fraction is written with a decimal point and is above 0, like 0.5".to_owned())
     }
 }
 

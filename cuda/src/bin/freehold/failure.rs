@@ -19,6 +19,12 @@ pub(crate) enum Failure {
     BudgetTooSmall { bytes: u64, scaled: u64, granule: u64 },
     #[error("a peak of {peak} bytes needs an arena above {limit} bytes: more than pack can judge")]
     TooLargeToPack { peak: u64, limit: u64 },
+    #[error(
+        "a decode job needs `{tag}` of another worker's job: jobs that wait for each other cannot be admitted one by one"
+    )]
+    EntangledJobs { tag: String },
+    #[error("the manager cannot begin: {0}")]
+    Manager(#[from] freehold_cuda::Error),
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 }

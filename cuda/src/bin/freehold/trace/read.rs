@@ -8,9 +8,9 @@ use std::path::Path;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use thiserror::Error;
 
+use super::Trace;
 use super::event::{Event, Op};
 use super::validate::{Fault, Ids};
-use super::Trace;
 
 const FIELDS: [&str; 7] = ["t_us", "thread", "op", "id", "bytes", "stream", "tag"];
 const HEADER: &str = "t_us,thread,op,id,bytes,stream,tag";
