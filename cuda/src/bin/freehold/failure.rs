@@ -1,0 +1,40 @@
+//! Why the command could not do what it was asked: one line on stderr, exit code 2.
+
+use thiserror::Error;
+
+use crate::trace::TraceError;
+
+/// Bad input. What the command did find out (a mismatch, a refused allocation) is a result and no failure.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    #[error("{option} is not built yet; this version has {instead}")]
+    NotBuilt { option: &'static str, instead: &'static str },
+    #[error("there is no device cuda:{ordinal} here; --device host works everywhere")]
+    NoDevice { ordinal: u32 },
+    #[error("a budget of {bytes} bytes is {scaled} bytes at this scale: less than one granule of {granule} bytes")]
+    BudgetTooSmall { bytes: u64, scaled: u64, granule: u64 },
+    #[error("a peak of {peak} bytes needs an arena above {limit} bytes: more than pack can judge")]
+    TooLargeToPack { peak: u64, limit: u64 },
+    #[error(
+        "a decode job needs `{tag}` of another worker's job: jobs that wait for each other cannot be admitted one by one"
+    )]
+    EntangledJobs { tag: String },
+    #[error("the manager cannot begin: {0}")]
+    Manager(#[from] freehold_cuda::Error),
+    #[error("cannot write the result: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<clap::Error> for Failure {
+    /// Clap explains over several lines; the contract has one, so its first paragraph is kept, joined.
+    fn from(error: clap::Error) -> Failure {
+        let text = error.render().to_string();
+        let paragraph = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+        let line = paragraph.collect::<Vec<_>>().join(" ");
+        Failure::Usage(line.strip_prefix("error: ").unwrap_or(&line).to_owned())
+    }
+}

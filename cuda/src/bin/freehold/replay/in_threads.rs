@@ -1,0 +1,54 @@
+//! One thread of ours for each value of the trace's `thread` column, free-running: as the engines would meet in life.
+//!
+//! An event waits until its id has been made by whichever thread makes it, and a job for its admission; nothing else
+//! keeps the threads together.
+
+use std::thread;
+
+use indicatif::ProgressBar;
+
+use super::admission::Patience;
+use super::ledger::Ledger;
+use super::meter::Meter;
+use super::world::World;
+
+/// Between two looks at the progress bar.
+const EVENTS_A_TICK: u64 = 1 << 10;
+
+pub(super) fn run(world: &World<'_>, progress: &ProgressBar) -> Meter {
+    let ledger = Ledger::new(world.trace);
+    let threads = 0..world.trace.threads.len() as u16;
+    thread::scope(|scope| {
+        let worker = |number| {
+            scope.spawn({
+                let ledger = &ledger;
+                move || run_one(world, ledger, number, progress)
+            })
+        };
+        let running: Vec<_> = threads.map(worker).collect();
+        let mut all = Meter::new();
+        for worker in running {
+            all.merge(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    })
+}
+
+/// What one thread of the trace does, from its first event to its last.
+fn run_one(world: &World<'_>, ledger: &Ledger<'_>, number: u16, progress: &ProgressBar) -> Meter {
+    let mut meter = Meter::new();
+    let mut done = 0;
+    for (index, _) in world.trace.events.iter().enumerate().filter(|(_, event)| event.thread == number) {
+        ledger.wait(index);
+        let admitted = world.admit(index, Patience::Wait, &mut meter);
+        debug_assert!(admitted, "a patient job is let in or turned away");
+        world.step(index, &mut meter);
+        ledger.mark(index);
+        done += 1;
+        if done % EVENTS_A_TICK == 0 {
+            progress.inc(EVENTS_A_TICK);
+        }
+    }
+    world.dismiss(number, &mut meter);
+    meter
+}

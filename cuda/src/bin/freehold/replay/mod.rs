@@ -1,0 +1,126 @@
+//! `freehold replay`: a recorded trace run against one manager and one bounded budget, every byte checked.
+//!
+//! ```text
+//!   trace ─▶ Setup (sizes, budget, pool) ─▶ World (ids to handles) ◀─ order: one thread, or one for each of the trace's
+//!                                               │
+//!                                               ▼
+//!                                  manager, observed by Watch  ─▶  Report
+//! ```
+//! Nothing here decides who leaves or where a block lives: it asks as the recorded engines asked, and looks.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use freehold_cuda::DeviceMemory;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::{Command, CommandLine, Policy, ReplayArgs, Threads};
+use crate::device;
+use crate::failure::Failure;
+use crate::trace::{self, Trace};
+
+mod jobs;
+mod setup;
+
+mod admission;
+pub(crate) mod contents;
+mod latency;
+mod meter;
+mod watch;
+mod world;
+
+mod in_order;
+mod in_threads;
+mod ledger;
+
+mod report;
+mod table;
+
+pub(crate) use report::Report;
+
+use setup::Setup;
+use world::World;
+
+/// The main job's trace is part of the binary, so that it runs wherever the binary is. (A link to `tests/traces`: a
+/// package holds no path that leads out of it.)
+const MIX: &[u8] = include_bytes!("mix_cut.csv.zst");
+
+/// What a replay found out, and for whom.
+pub(crate) struct Outcome {
+    pub(crate) report: Report,
+    pub(crate) details: report::Details,
+}
+
+/// The main job: the bundled mix of six models, at 1/64 of their size, in half the memory they want.
+pub(crate) fn main_job() -> Result<ExitCode, Failure> {
+    let words = ["freehold", "replay", "the bundled mix", "--scale", "64"];
+    let Some(Command::Replay(args)) = CommandLine::try_parse_from(words)?.command else {
+        unreachable!("the words above say replay");
+    };
+    let trace = trace::read_bytes(MIX, "mix_cut")?;
+    show(&args, &trace)
+}
+
+/// `freehold replay TRACE`.
+pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    check_built(args)?;
+    let trace = trace::read_file(&args.trace)?;
+    show(args, &trace)
+}
+
+/// What later issues bring is refused, not ignored.
+fn check_built(args: &ReplayArgs) -> Result<(), Failure> {
+    match args.policy {
+        Policy::Lru => Ok(()),
+        Policy::NextUse => Err(Failure::NotBuilt { option: "--policy next-use", instead: "--policy lru" }),
+        Policy::Offline => Err(Failure::NotBuilt { option: "--policy offline", instead: "--policy lru" }),
+    }
+}
+
+fn show(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
+    let device = device::choose(args.device)?;
+    let progress = if args.json { ProgressBar::hidden() } else { progress_bar(trace) };
+    let outcome = replay(trace, args, device, &progress)?;
+    progress.finish_and_clear();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        outcome.report.write_json(&mut out)?;
+    } else {
+        table::write(&outcome, &mut out)?;
+    }
+    for complaint in &outcome.details.complaints {
+        eprintln!("freehold: {complaint}");
+    }
+    Ok(if outcome.report.mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn progress_bar(trace: &Trace) -> ProgressBar {
+    let bar = ProgressBar::new(trace.events.len() as u64);
+    let style = "{msg} {wide_bar} {human_pos} of {human_len} events, {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).expect("the template is a constant that was tried"));
+    bar.set_message(trace.name.clone());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Replays a trace on a device.
+///
+/// # Errors
+/// Where the replay cannot begin: a budget below one granule, or above what the device has; jobs that wait for each other.
+pub(crate) fn replay(
+    trace: &Trace,
+    args: &ReplayArgs,
+    device: Arc<dyn DeviceMemory>,
+    progress: &ProgressBar,
+) -> Result<Outcome, Failure> {
+    let begun = Instant::now();
+    let setup = Setup::of(trace, args)?;
+    let world = World::new(trace, &setup, device)?;
+    let meter = match args.threads {
+        Threads::One => in_order::run(&world, progress),
+        Threads::All => in_threads::run(&world, progress),
+    };
+    Ok(report::finish(world, meter, args, begun.elapsed()))
+}

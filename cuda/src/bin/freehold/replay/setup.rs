@@ -1,0 +1,71 @@
+//! The figures of a replay, worked out before it begins: sizes at scale, the budget, the pool, who is how important.
+
+use freehold_core::Bytes;
+
+use super::jobs::Plan;
+use crate::args::{ReplayArgs, Switch};
+use crate::failure::Failure;
+use crate::trace::peaks::Peaks;
+use crate::trace::{Op, Scale, Trace};
+
+/// What a replay works with.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) scale: Scale,
+    /// Whole granules, at least one.
+    pub(super) budget: Bytes,
+    /// The bytes of the admission pool, carved out of the budget; `None` where the trace acquires nothing.
+    pub(super) pool: Option<Bytes>,
+    pub(super) plan: Plan,
+    /// Whether blocks are moved before weights are evicted.
+    pub(super) moves: bool,
+    /// By thread index.
+    pub(super) priorities: Vec<i32>,
+    /// By id: whether the weight gets a second user.
+    pub(super) shared: Vec<bool>,
+}
+
+impl Setup {
+    pub(super) fn of(trace: &Trace, args: &ReplayArgs) -> Result<Setup, Failure> {
+        let scale = Scale(args.scale);
+        let budget = budget(trace, args, scale)?;
+        // Blocks take whole granules, so leases count them: then what is admitted is what is used. A pool larger than
+        // the budget would be a promise of memory that is not there.
+        let acquired = args.admission.of(Peaks::reserved(trace, scale).acquired).min(budget);
+        let pool = acquired / scale.granule() * scale.granule();
+        Ok(Setup {
+            scale,
+            budget: Bytes(budget),
+            pool: (acquired > 0).then_some(Bytes(pool)),
+            plan: Plan::read(trace, scale)?,
+            moves: args.moves == Switch::On,
+            priorities: priorities(trace, args),
+            shared: shared(trace),
+        })
+    }
+}
+
+fn budget(trace: &Trace, args: &ReplayArgs, scale: Scale) -> Result<u64, Failure> {
+    let (bytes, granule) = (args.budget.of(Peaks::of(trace).total()), scale.granule());
+    let scaled = bytes / scale.0;
+    match scaled / granule * granule {
+        0 => Err(Failure::BudgetTooSmall { bytes, scaled, granule }),
+        whole => Ok(whole),
+    }
+}
+
+/// Threads that no option names have priority 0; the last word on a thread counts.
+fn priorities(trace: &Trace, args: &ReplayArgs) -> Vec<i32> {
+    let of = |thread: &u32| {
+        args.priority.iter().rev().find(|named| named.thread == *thread).map_or(0, |named| named.priority)
+    };
+    trace.threads.iter().map(of).collect()
+}
+
+fn shared(trace: &Trace) -> Vec<bool> {
+    let mut shared = vec![false; trace.ids];
+    for event in trace.events.iter().filter(|event| event.op == Op::Share) {
+        shared[event.id as usize] = true;
+    }
+    shared
+}

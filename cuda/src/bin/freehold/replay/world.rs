@@ -1,0 +1,284 @@
+//! From the trace's ids to the manager's handles: what each event does.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use freehold_core::Bytes;
+use freehold_cuda::{
+    Access, Allocation, DeviceMemory, Error, ManualClock, Plugin, SourceError, VramHandle, VramManager, source,
+};
+use parking_lot::RwLock;
+
+use super::admission::{Admission, Patience, Share};
+use super::contents::{self, Contents};
+use super::meter::Meter;
+use super::setup::Setup;
+use super::watch::{self, Watch};
+use crate::failure::Failure;
+use crate::trace::{Event, Op, Trace};
+
+/// What an id stands for now.
+enum Entry {
+    /// Nothing: not made yet, gone, or refused, in which case whatever else happens to it is skipped.
+    Nothing,
+    /// A block of its own, stamped; of a decode buffer, with its share of the job's lease.
+    Block { handle: VramHandle, share: Option<Share> },
+    /// A weight: one handle for each thread that uses it.
+    Weight(Vec<(u16, VramHandle)>),
+}
+
+/// A running replay: one manager, and what every id stands for. Shared by the threads that replay.
+pub(super) struct World<'t> {
+    pub(super) trace: &'t Trace,
+    pub(super) setup: &'t Setup,
+    pub(super) manager: VramManager,
+    pub(super) plugins: Vec<Plugin>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) admission: Admission<'t>,
+    clock: Arc<ManualClock>,
+    entries: Vec<RwLock<Entry>>,
+}
+
+impl<'t> World<'t> {
+    /// A manager of the right budget, with nothing in it yet but the admission pool.
+    pub(super) fn new(trace: &'t Trace, setup: &'t Setup, device: Arc<dyn DeviceMemory>) -> Result<World<'t>, Failure> {
+        let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(trace.ids)));
+        let manager = VramManager::builder()
+            .device(device)
+            .budget(setup.budget)
+            .granule(Bytes(setup.scale.granule()))
+            .moves(setup.moves)
+            .clock(clock.clone())
+            .observer(watch.clone())
+            .build()?;
+        let plugins =
+            (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
+        let admission = Admission::new(&manager, setup.pool, &setup.plan)?;
+        let entries = (0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect();
+        Ok(World { trace, setup, manager, plugins, watch, admission, clock, entries })
+    }
+
+    /// Lets the job in to which event number `index` belongs, where it acquires a buffer. False says: come back later.
+    #[must_use]
+    pub(super) fn admit(&self, index: usize, patience: Patience, meter: &mut Meter) -> bool {
+        let event = &self.trace.events[index];
+        let job = self.setup.plan.of(event.id).filter(|_| event.op == Op::Acquire);
+        job.is_none_or(|job| self.admission.ask(job, patience, meter))
+    }
+
+    /// Does what event number `index` says. A job that acquires has been let in, or turned away, before.
+    pub(super) fn step(&self, index: usize, meter: &mut Meter) {
+        let (event, tick) = (&self.trace.events[index], index as u64 + 1);
+        self.clock.set(tick);
+        watch::begin(tick);
+        match event.op {
+            Op::Load | Op::Share => self.join(event, meter),
+            Op::Access => self.access(event, tick, meter),
+            Op::Unload => self.unload(event),
+            Op::Alloc | Op::Acquire => self.make(event, meter),
+            Op::Free | Op::Release => self.end(event, meter),
+            Op::Begin | Op::End => {}
+        }
+    }
+
+    /// The check of a last look: blocks that the trace never frees. Call it when no event is left.
+    pub(super) fn check_the_living(&self, meter: &mut Meter) {
+        for (id, entry) in self.entries.iter().enumerate() {
+            if let Entry::Block { handle, .. } = &*entry.read() {
+                self.check_block(id as u32, handle, meter);
+            }
+        }
+    }
+
+    /// Lets a worker go that has no event left: what its jobs still hold, nobody would ever give back.
+    pub(super) fn dismiss(&self, thread: u16, meter: &mut Meter) {
+        let plan = &self.setup.plan;
+        for (id, entry) in self.entries.iter().enumerate() {
+            let of_thread = plan.of(id as u32).filter(|&job| plan.jobs[job].thread == thread);
+            let entry = &mut *entry.write();
+            if let (Some(job), Entry::Block { handle, share: Some(_) }) = (of_thread, &*entry) {
+                self.check_block(id as u32, handle, meter);
+                *entry = Entry::Nothing;
+                self.admission.abandon(job);
+            }
+        }
+    }
+
+    /// Lets everything go, and sees whether the manager's books close.
+    pub(super) fn close(self, meter: &mut Meter) {
+        if let Err(error) = self.manager.audit() {
+            meter.mismatch(|| format!("audit: {error}"));
+        }
+        drop(self.entries);
+        drop(self.admission);
+        match self.manager.audit() {
+            Ok(books) if books.resident == Bytes::ZERO && books.handles == 0 => {}
+            Ok(books) => meter.mismatch(|| format!("after everything was released: {books:?}")),
+            Err(error) => meter.mismatch(|| format!("audit at the end: {error}")),
+        }
+    }
+
+    /// `load`, and `share`: a user more for a weight, absent or not. The first access brings its bytes.
+    fn join(&self, event: &Event, meter: &mut Meter) {
+        let entry = &mut *self.entry(event).write();
+        if event.op == Op::Share && matches!(entry, Entry::Nothing) {
+            return; // refused when it was loaded
+        }
+        let contents = Contents::of(event.id);
+        let fill = move |target: &mut [u8]| -> Result<(), SourceError> {
+            contents.fill(0, target);
+            Ok(())
+        };
+        let priority = self.setup.priorities[usize::from(event.thread)];
+        let allocation = self.allocation(event).priority(priority).source(source::closure(fill));
+        let handle = if self.setup.shared[event.id as usize] {
+            // An id is unique where a weight's name is not: an engine installed again loads its weights anew.
+            self.manager.register_shared_weights(&format!("{}#{}", self.trace.tag(event), event.id), allocation)
+        } else {
+            self.manager.register(allocation)
+        };
+        let Some(handle) = self.granted(event, handle, meter) else { return *entry = Entry::Nothing };
+        self.watch.know(handle.id(), event.id, handle.priority());
+        match entry {
+            Entry::Weight(users) => users.push((event.thread, handle)),
+            _ => *entry = Entry::Weight(vec![(event.thread, handle)]),
+        }
+    }
+
+    fn access(&self, event: &Event, tick: u64, meter: &mut Meter) {
+        let refused = {
+            let entry = self.entry(event).read();
+            let Entry::Weight(users) = &*entry else { return };
+            let own = users.iter().find(|(thread, _)| *thread == event.thread);
+            let Some((_, handle)) = own.or(users.first()) else { return };
+            self.watch.use_begins(event.id);
+            let was_resident = handle.is_resident();
+            let access = if was_resident { meter.access_resident.time(|| handle.access()) } else { handle.access() };
+            let access = self.granted(event, access, meter);
+            if let Some(access) = &access {
+                let spans = contents::weight_spans(tick, access.bytes().get());
+                self.compare(event.id, access, spans, meter);
+            }
+            access.is_none()
+        };
+        self.watch.use_ends(event.id, tick);
+        if refused {
+            self.unload(event);
+        }
+    }
+
+    fn unload(&self, event: &Event) {
+        let entry = std::mem::replace(&mut *self.entry(event).write(), Entry::Nothing);
+        if let Entry::Weight(users) = entry {
+            users.iter().take(1).for_each(|(_, handle)| self.watch.forget(handle.id()));
+        }
+    }
+
+    /// `alloc`, and `acquire`: a block that is never evicted, stamped.
+    fn make(&self, event: &Event, meter: &mut Meter) {
+        let job = self.setup.plan.of(event.id);
+        if job.is_some_and(|job| self.admission.is_turned_away(job)) {
+            return;
+        }
+        let mut allocation = self.allocation(event).fixed();
+        let mut share = None;
+        if let (Op::Acquire, Some(job)) = (event.op, job) {
+            share = self.admission.split(job, self.setup.scale.reserved(event.bytes));
+            allocation = self.admission.reservation().into_iter().fold(allocation, Allocation::within);
+        }
+        let handle = meter.allocate.time(|| self.manager.allocate(allocation));
+        match self.granted(event, handle, meter) {
+            Some(mut handle) => {
+                self.stamp(event, &mut handle, meter);
+                *self.entry(event).write() = Entry::Block { handle, share };
+            }
+            None => self.give_back(event, share),
+        }
+    }
+
+    /// `free`, and `release`: the mirror.
+    fn end(&self, event: &Event, meter: &mut Meter) {
+        let entry = std::mem::replace(&mut *self.entry(event).write(), Entry::Nothing);
+        if let Entry::Block { handle, share } = entry {
+            self.check_block(event.id, &handle, meter);
+            drop(handle); // the memory first: what is leased is never less than what is used
+            self.give_back(event, share);
+        }
+        if let (Op::Release, Some(job)) = (event.op, self.setup.plan.of(event.id)) {
+            self.admission.buffer_ended(job);
+        }
+    }
+
+    fn give_back(&self, event: &Event, share: Option<Share>) {
+        if let Some((job, share)) = self.setup.plan.of(event.id).zip(share) {
+            self.admission.merge(job, share);
+        }
+    }
+
+    fn entry(&self, event: &Event) -> &RwLock<Entry> {
+        &self.entries[event.id as usize]
+    }
+
+    fn allocation(&self, event: &Event) -> Allocation {
+        let plugin = &self.plugins[usize::from(event.thread)];
+        Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin)
+    }
+
+    /// What was granted. A refusal is counted and is no error; any other failure must not be.
+    fn granted<T>(&self, event: &Event, result: Result<T, Error>, meter: &mut Meter) -> Option<T> {
+        match result {
+            Ok(granted) => return Some(granted),
+            Err(Error::OutOfMemory { .. } | Error::TooLarge { .. }) => meter.refused += 1,
+            Err(error) => meter.mismatch(|| format!("{:?} of {}: {error}", event.op, self.trace.tag(event))),
+        }
+        None
+    }
+
+    fn stamp(&self, event: &Event, handle: &mut VramHandle, meter: &mut Meter) {
+        let contents = Contents::of(event.id);
+        let stamped = handle.access_mut().and_then(|mut access| {
+            for span in contents::block_spans(event.id, access.bytes().get()) {
+                match access.as_host_slice_mut() {
+                    Some(bytes) => contents.fill(span.start, &mut bytes[range(&span)]),
+                    None => {
+                        meter.scratch.resize((span.end - span.start) as usize, 0);
+                        contents.fill(span.start, &mut meter.scratch);
+                        access.write(span.start, &meter.scratch)?;
+                    }
+                }
+            }
+            Ok(())
+        });
+        stamped.unwrap_or_else(|error| meter.mismatch(|| format!("a block could not be stamped: {error}")));
+    }
+
+    fn check_block(&self, id: u32, handle: &VramHandle, meter: &mut Meter) {
+        match handle.access() {
+            Ok(access) => self.compare(id, &access, contents::block_spans(id, access.bytes().get()), meter),
+            Err(error) => meter.mismatch(|| format!("a block could not be read: {error}")),
+        }
+    }
+
+    /// Looks at the bytes where `spans` point.
+    fn compare(&self, id: u32, access: &Access<'_>, spans: impl Iterator<Item = Range<u64>>, meter: &mut Meter) {
+        let (contents, host) = (Contents::of(id), access.as_host_slice());
+        meter.checks += 1;
+        for span in spans {
+            meter.checked_bytes += span.end - span.start;
+            let right = match host {
+                Some(bytes) => contents.agree(span.start, &bytes[range(&span)]),
+                None => {
+                    meter.scratch.resize((span.end - span.start) as usize, 0);
+                    access.read(span.start, &mut meter.scratch).is_ok() && contents.agree(span.start, &meter.scratch)
+                }
+            };
+            if !right {
+                return meter.mismatch(|| format!("tensor {id}: wrong bytes at {}..{}", span.start, span.end));
+            }
+        }
+    }
+}
+
+fn range(span: &Range<u64>) -> Range<usize> {
+    span.start as usize..span.end as usize
+}
