@@ -17,20 +17,33 @@ use freehold_core::{Bytes, Claim, Entry, HandleKey, Offset};
 impl Inner {
     /// A block for `want`, which is charged already, by moving blocks of one arena; `None` where no plan can give it, or
     /// others were faster. Called by whoever has the turn to make room.
-    pub(crate) fn open_hole(&self, want: &Want<'_>, charge: Charge, told: &mut Vec<Event>) -> Option<Place> {
+    pub(crate) fn open_hole(
+        &self,
+        want: &Want<'_>,
+        charge: Charge,
+        told: &mut Vec<Event>,
+        price: Bytes,
+    ) -> Option<Place> {
         self.arenas.iter().filter(|_| self.moves).find_map(|(index, arena)| {
-            let offset = self.open_hole_in(arena, index, want, told)?;
+            let offset = self.open_hole_in(arena, index, want, told, price)?;
             Some(Place { arena: index, offset, charge })
         })
     }
 
-    fn open_hole_in(&self, arena: &Arena, index: u32, want: &Want<'_>, told: &mut Vec<Event>) -> Option<Offset> {
+    fn open_hole_in(
+        &self,
+        arena: &Arena,
+        index: u32,
+        want: &Want<'_>,
+        told: &mut Vec<Event>,
+        price: Bytes,
+    ) -> Option<Offset> {
         if arena.buddy().free_bytes() < want.bytes {
             return None;
         }
         let guard = epoch::pin();
         let (keys, layout) = self.picture(arena, index, &guard);
-        let plan = layout.open(want.bytes, want.align)?;
+        let plan = layout.open(want.bytes, want.align, price)?;
         let mut held = Held::claim(arena, &plan)?;
         for step in &plan.moves {
             let entry = self.table.get(keys[step.block], &guard)?;

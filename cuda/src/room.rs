@@ -20,15 +20,26 @@ use crate::observer::Event;
 use crate::plugin::Plugin;
 use crate::survey::Survey;
 use crate::tenant::Tenant;
-use freehold_core::{AllocateError, Bytes, HandleKey, Rank};
+use freehold_core::{AllocateError, Bytes, HandleKey, Rank, Victim};
 use std::sync::Arc;
 
 /// How often a buddy that says "full, but something is in flight" is asked again before anybody is evicted for it.
 const IN_FLIGHT_RETRIES: usize = 3;
 
+/// How many bytes may be moved rather than evict one byte of the next victim. A copy inside a card is some 40 times cheaper
+/// than an upload. On the recorded mix of six models at 0.8 of its memory, 10 uploads what exact byte counting does
+/// (1.0000 x), 3 uploads 1.003 x, none at all 1.14 x; and without a price 40 times as many bytes are moved for nothing,
+/// since the next victim would have left soon in any case.
+const MOVE_PRICE: u64 = 10;
+
 /// How many rounds may go by in which every victim was snatched from us (pinned, released) before it is called a refusal.
 /// Each such round means that others made progress.
 const FRUITLESS_ROUNDS: usize = 64;
+
+/// What moving may copy before the next victim leaves instead. With no victim left, anything.
+fn worth_moving(next: Option<&Victim>) -> Bytes {
+    next.map_or(Bytes(u64::MAX), |victim| Bytes(victim.bytes.get().saturating_mul(MOVE_PRICE)))
+}
 
 /// What is wanted: a block, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -91,20 +102,22 @@ impl Inner {
         if let Some(place) = self.try_place(want) {
             return Ok(place);
         }
-        self.in_turn(want, |round| self.make_room(want, round, |told| self.place_or_move(want, told)))
+        self.in_turn(want, |round| self.make_room(want, round, |told, price| self.place_or_move(want, told, price)))
             .map(|(place, _)| place)
     }
 
     /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
     pub(crate) fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
         let want = Want::unplaced(self.reserved(bytes), &self.nobody);
-        let fits = |told: &mut Vec<Event>| self.place_or_move(&want, told).map(|place| self.unplace(&want, place));
+        let fits = |told: &mut Vec<Event>, price: Bytes| {
+            self.place_or_move(&want, told, price).map(|place| self.unplace(&want, place))
+        };
         self.in_turn(&want, |round| self.make_room(&want, round, fits)).map(|((), left)| left)
     }
 
     /// Evicts until `want` can be charged to the budget, wherever its bytes lie, and charges it.
     pub(crate) fn make_headroom(&self, want: &Want<'_>) -> Result<(), Error> {
-        let charged = |_: &mut Vec<Event>| self.budget.charge(want.bytes).then_some(());
+        let charged = |_: &mut Vec<Event>, _: Bytes| self.budget.charge(want.bytes).then_some(());
         self.in_turn(want, |round| self.make_room(want, round, charged)).map(|((), _)| ())
     }
 
@@ -132,19 +145,20 @@ impl Inner {
         &self,
         want: &Want<'_>,
         round: &mut Round,
-        fits: impl Fn(&mut Vec<Event>) -> Option<T>,
+        fits: impl Fn(&mut Vec<Event>, Bytes) -> Option<T>,
     ) -> Result<T, Error> {
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
-                if let Some(made) = fits(&mut round.told) {
+                let survey = Survey::take(self);
+                let mut victims = survey.victims.clone().peekable();
+                let evicted_before = round.left.len();
+                if let Some(made) = fits(&mut round.told, worth_moving(victims.peek())) {
                     return Ok(made);
                 }
-                let survey = Survey::take(self);
                 survey.satisfiable(self, want)?;
-                let evicted_before = round.left.len();
-                for victim in survey.victims {
+                while let Some(victim) = victims.next() {
                     if self.evict(&victim, want, &mut round.told, &mut round.left)
-                        && let Some(made) = fits(&mut round.told)
+                        && let Some(made) = fits(&mut round.told, worth_moving(victims.peek()))
                     {
                         return Ok(made);
                     }
@@ -159,10 +173,10 @@ impl Inner {
     }
 
     /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.
-    fn place_or_move(&self, want: &Want<'_>, told: &mut Vec<Event>) -> Option<Place> {
+    fn place_or_move(&self, want: &Want<'_>, told: &mut Vec<Event>, price: Bytes) -> Option<Place> {
         self.charged(want, |charge| {
             let found = self.find_patiently(want, charge).or_else(|| self.grow_for(want, charge));
-            found.or_else(|| self.open_hole(want, charge, told))
+            found.or_else(|| self.open_hole(want, charge, told, price))
         })
     }
 

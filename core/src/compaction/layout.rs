@@ -55,9 +55,11 @@ impl Layout {
         holes: impl IntoIterator<Item = (Offset, Bytes)>,
     ) -> Layout {
         let mut segments: Vec<Segment> = blocks.into_iter().enumerate().map(Segment::of).collect();
+        segments.sort_unstable_by_key(Segment::place);
         segments.extend(holes.into_iter().map(Segment::hole));
         segments.retain(|segment| segment.start < segment.end);
-        segments.sort_unstable_by_key(|segment| (segment.start, segment.end));
+        // A stable sort merges what comes as two sorted runs, which holes in address order are.
+        segments.sort_by_key(Segment::place);
         Layout { segments: fill_gaps(segments, capacity.get()) }
     }
 
@@ -77,6 +79,10 @@ impl Segment {
 
     fn hole((offset, bytes): (Offset, Bytes)) -> Segment {
         Segment { start: offset.get(), end: offset.get() + bytes.get(), kind: Kind::Free }
+    }
+
+    fn place(&self) -> (u64, u64) {
+        (self.start, self.end)
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -9,7 +9,7 @@ use crate::units::{Bytes, Offset};
 
 /// How many intervals are tried for relocation, cheapest first, before the slide is taken. Each trial costs one pass over
 /// the free segments for each block that would move.
-const RELOCATION_TRIALS: usize = 16;
+const RELOCATION_TRIALS: usize = 4;
 
 /// More blocks than this in one interval are not relocated one by one.
 const RELOCATED_BLOCKS: usize = 64;
@@ -56,9 +56,10 @@ impl Plan {
 }
 
 impl Layout {
-    /// The cheapest way found to a hole of `bytes` at `align`, or `None` where no wall-free interval can give it.
+    /// The cheapest way found to a hole of `bytes` at `align` that copies no more than `price`, or `None` where no wall-free
+    /// interval can give it for that.
     ///
-    /// **Complexity**: O(segments), and a pass over the free segments for each of at most 16 * 64 blocks whose relocation
+    /// **Complexity**: O(segments), and a pass over the free segments for each of at most 4 * 64 blocks whose relocation
     /// is tried.
     ///
     /// ```
@@ -67,15 +68,15 @@ impl Layout {
     ///
     /// let block = Occupant { offset: Offset(512), bytes: Bytes(1024), align: Bytes(512), movable: true };
     /// let holes = [(Offset(0), Bytes(512)), (Offset(1536), Bytes(512))];
-    /// let plan = Layout::new(Bytes(2048), [block], holes).open(Bytes(1024), Bytes(512)).unwrap();
+    /// let plan = Layout::new(Bytes(2048), [block], holes).open(Bytes(1024), Bytes(512), Bytes(u64::MAX)).unwrap();
     /// assert_eq!(plan.moves[0].to, Offset(0)); // half a length to the left
     /// assert_eq!(plan.hole, (Offset(1024), Bytes(1024)));
     /// ```
     #[must_use]
-    pub fn open(&self, bytes: Bytes, align: Bytes) -> Option<Plan> {
+    pub fn open(&self, bytes: Bytes, align: Bytes, price: Bytes) -> Option<Plan> {
         let need = Need { bytes: bytes.get(), align: align.get().max(1) };
-        let slide = self.cheapest_slide(need);
-        let ceiling = slide.as_ref().map_or(u64::MAX, |(cost, _)| *cost);
+        let slide = self.cheapest_slide(need).filter(|(cost, _)| *cost <= price.get());
+        let ceiling = slide.as_ref().map_or(price.get().saturating_add(1), |(cost, _)| *cost);
         let relocation = self.cheapest_relocation(need, ceiling);
         relocation.or_else(|| slide.and_then(|(_, interval)| slide_plan(&self.segments[interval], need)))
     }
