@@ -23,6 +23,7 @@ mod audit;
 mod entry;
 mod free;
 mod handle;
+mod outcome;
 mod residency;
 mod slot;
 mod state;
@@ -35,7 +36,8 @@ use crossbeam_utils::CachePadded;
 pub use audit::{TableBooks, TableFault};
 pub use entry::{Entry, Owner};
 pub use handle::HandleKey;
-pub use residency::{Claim, Duty, FollowUp, Pin, ResidencyWord, Want};
+pub use outcome::{Claim, Duty, FollowUp, Pin, Want};
+pub use residency::ResidencyWord;
 pub use state::{Residency, State};
 
 use crate::sync::Arc;
@@ -116,12 +118,11 @@ impl<T: Send + Sync + 'static> Table<T> {
         let entry = self.slots.get(key.index()).and_then(|slot| slot.unpublish(&owner));
         let entry = entry.unwrap_or_else(|| panic!("entry {key} is not of this table"));
         guard.defer(move || drop(entry));
-        // Relaxed: counts for `len`; they order nothing.
+        self.retired.fetch_add(1, Ordering::Relaxed); // Relaxed: a count for `len`; it orders nothing.
         match key.next() {
             Some(next) => self.free.push(next, &self.slots),
-            None => _ = self.worn_out.fetch_add(1, Ordering::Relaxed),
+            None => _ = self.worn_out.fetch_add(1, Ordering::Relaxed), // Relaxed: a count for the audit.
         }
-        self.retired.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The entry of this name, unless it has been retired.
