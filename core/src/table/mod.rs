@@ -23,6 +23,7 @@ mod audit;
 mod entry;
 mod free;
 mod handle;
+mod outcome;
 mod residency;
 mod slot;
 mod state;
@@ -35,7 +36,8 @@ use crossbeam_utils::CachePadded;
 pub use audit::{TableBooks, TableFault};
 pub use entry::{Entry, Owner};
 pub use handle::HandleKey;
-pub use residency::{Claim, Duty, FollowUp, Pin, ResidencyWord, Want};
+pub use outcome::{Claim, Duty, FollowUp, Pin, Want};
+pub use residency::ResidencyWord;
 pub use state::{Residency, State};
 
 use crate::sync::Arc;
@@ -116,12 +118,11 @@ impl<T: Send + Sync + 'static> Table<T> {
         let entry = self.slots.get(key.index()).and_then(|slot| slot.unpublish(&owner));
         let entry = entry.unwrap_or_else(|| panic!("entry {key} is not of this table"));
         guard.defer(move || drop(entry));
-        // Relaxed: counts for `len`; they order nothing.
+        self.retired.fetch_add(1, Ordering::Relaxed); // Relaxed: a count for `len`; it orders nothing.
         match key.next() {
             Some(next) => self.free.push(next, &self.slots),
-            None => _ = self.worn_out.fetch_add(1, Ordering::Relaxed),
+            None => _ = self.worn_out.fetch_add(1, Ordering::Relaxed), // Relaxed: a count for the audit.
         }
-        self.retired.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The entry of this name, unless it has been retired.
@@ -173,5 +174,41 @@ impl<T: Send + Sync + 'static> Table<T> {
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table").field("slots", &self.fresh).field("inserted", &self.inserted).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(freehold_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_whose_generations_are_used_up_is_never_used_again() {
+        let collector = Collector::new();
+        let (table, reader) = (Table::new(collector.clone()), collector.register());
+        let _first = table.fresh_key();
+        let last = HandleKey::from_bits(u64::from(u32::MAX) << 32).expect("a generation that is not 0");
+        table.free.push(last, &table.slots);
+
+        let owner = table.insert(0, 0, ());
+        assert_eq!(owner.key(), last);
+        table.retire(owner, &reader.pin());
+        assert!(table.get(last, &reader.pin()).is_none());
+        assert_eq!(table.insert(0, 0, ()).key(), HandleKey::first(1), "the next name is of another slot");
+        let books = TableBooks { slots: 2, live: 1, free: 0, worn_out: 1 };
+        assert_eq!(table.audit(&reader.pin()), Ok(books));
+    }
+
+    #[test]
+    fn an_audit_sees_a_lost_slot_a_taken_one_on_the_list_and_a_wrong_count() {
+        let collector = Collector::new();
+        let (table, reader) = (Table::new(collector.clone()), collector.register());
+        let owner = table.insert(0, 0, ());
+        table.inserted.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(table.audit(&reader.pin()), Err(TableFault::Miscounted { met: 1, counted: 2 }));
+        let _lost = table.fresh_key();
+        let books = TableBooks { slots: 2, live: 1, free: 0, worn_out: 0 };
+        assert_eq!(table.audit(&reader.pin()), Err(TableFault::Unbalanced { books }));
+        table.free.push(owner.key(), &table.slots);
+        assert_eq!(table.audit(&reader.pin()), Err(TableFault::NotFree { key: owner.key() }));
     }
 }

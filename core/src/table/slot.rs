@@ -1,8 +1,8 @@
 //! The slots: an array that grows by doubling segments and never moves, each slot naming one entry or none.
 //!
 //! ```text
-//!   segment 0: 64 slots    segment 1: 128    segment 2: 256   ...   25 of them end 64 below 2^32
-//!   index      0 .. 63     64 .. 191         192 .. 447
+//!   segment 0: 64 slots    segment 1: 128    segment 2: 256   ...   the 26th ends 64 below 2^32
+//!   index      0 .. 63                64 .. 191       192 .. 447
 //! ```
 //!
 //! This file has the table's only `unsafe`. What it rests on:
@@ -16,8 +16,8 @@
 //!
 //! | edge | written by | read by | what becomes visible | model that fails without it |
 //! | --- | --- | --- | --- | --- |
-//! | T-E1 | `publish` (Release) | `read` (Acquire) | the entry's fields | `get_sees_a_whole_entry` |
-//! | T-E2 | `grow` (Release) | `slots_of` (Acquire) | the segment's null slots | `get_sees_a_whole_entry` |
+//! | T-E1 | `publish` (Release) | `read` (Acquire) | the entry's fields | `get_sees_a_whole_entry_in_a_used_slot` |
+//! | T-E2 | `grow` (Release) | `slots_of` (Acquire) | the segment's empty slots | `get_sees_a_whole_entry_in_a_new_segment` |
 #![allow(unsafe_code)] // Entries are shared by pointer until no guard can see them; segments until the table goes.
 
 use alloc::boxed::Box;

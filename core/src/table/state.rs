@@ -22,7 +22,7 @@
 
 use core::fmt;
 
-use super::residency::Duty;
+use super::outcome::Duty;
 
 /// Where the bytes of an entry are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,14 +48,11 @@ pub struct State(u64);
 const RESIDENCY: u64 = 0b111;
 const RELEASED: u64 = 1 << 3;
 const WANTED: u64 = 1 << 4;
-const DIRTY: u64 = 1 << 5;
-const ONE_PIN: u64 = 1 << 8;
+/// Set and cleared by operations that touch nothing else.
+pub(super) const DIRTY: u64 = 1 << 5;
+/// Added by `pin`, and subtracted by the one operation that does so without looking first.
+pub(super) const ONE_PIN: u64 = 1 << 8;
 const _: () = assert!(RESIDENCY < RELEASED && DIRTY < ONE_PIN, "the flags stand between the residency and the pins");
-
-/// What one pin adds to the word, for the one operation that subtracts it without looking first.
-pub(super) const PIN_UNIT: u64 = ONE_PIN;
-/// What marking an entry as written sets, for the two operations that touch nothing else.
-pub(super) const DIRTY_FLAG: u64 = DIRTY;
 
 impl State {
     /// A new entry: no memory, no flags, no pins.
@@ -124,7 +121,7 @@ impl State {
     }
 
     /// The same flags in another residency, with no pins (R1).
-    const fn into(self, residency: Residency) -> State {
+    const fn becoming(self, residency: Residency) -> State {
         State(self.0 & (RELEASED | WANTED | DIRTY) | residency as u64)
     }
 
@@ -142,29 +139,29 @@ impl State {
 
     pub(super) fn begin_materialise(self) -> Option<State> {
         let absent = matches!(self.residency(), Residency::Absent) && !self.is_released();
-        self.into(Residency::Materialising).when(absent)
+        self.becoming(Residency::Materialising).when(absent)
     }
 
     pub(super) fn finish_materialise(self, pins: u32) -> Option<State> {
-        let resident = State(self.into(Residency::Resident).0 + u64::from(pins) * ONE_PIN);
+        let resident = State(self.becoming(Residency::Resident).0 + u64::from(pins) * ONE_PIN);
         resident.when(matches!(self.residency(), Residency::Materialising))
     }
 
     pub(super) fn fail_materialise(self) -> Option<State> {
-        self.into(Residency::Absent).when(matches!(self.residency(), Residency::Materialising))
+        self.becoming(Residency::Absent).when(matches!(self.residency(), Residency::Materialising))
     }
 
     pub(super) fn begin_evict(self) -> Option<State> {
-        self.into(Residency::Evicting).when(self.is_evictable())
+        self.becoming(Residency::Evicting).when(self.is_evictable())
     }
 
     pub(super) fn finish_evict(self) -> Option<State> {
-        let absent = State(self.into(Residency::Absent).0 & !DIRTY);
+        let absent = State(self.becoming(Residency::Absent).0 & !DIRTY);
         absent.when(matches!(self.residency(), Residency::Evicting))
     }
 
     pub(super) fn cancel_evict(self) -> Option<State> {
-        self.into(Residency::Resident).when(matches!(self.residency(), Residency::Evicting))
+        self.becoming(Residency::Resident).when(matches!(self.residency(), Residency::Evicting))
     }
 
     pub(super) fn release(self) -> Option<State> {
@@ -189,8 +186,8 @@ impl State {
     pub(super) fn settle(self) -> (State, Duty) {
         let woken = State(self.0 & !WANTED);
         match (self.residency(), self.is_released(), self.pins()) {
-            (Residency::Absent, true, _) => (State(RELEASED).into(Residency::Released), Duty::None),
-            (Residency::Resident, true, 0) => (State(RELEASED).into(Residency::Released), Duty::FreeMemory),
+            (Residency::Absent, true, _) => (State(RELEASED).becoming(Residency::Released), Duty::None),
+            (Residency::Resident, true, 0) => (State(RELEASED).becoming(Residency::Released), Duty::FreeMemory),
             _ => (woken, Duty::None),
         }
     }

@@ -8,7 +8,7 @@ use loom::cell::UnsafeCell;
 
 /// Runs `model` under every interleaving; fails where loom is off, or saw only one. Gives the number it saw.
 pub fn explore(model: impl Fn() + Send + Sync + 'static) -> usize {
-    const { assert!(freehold_core::LOOM, "these are the processor's atomics, not loom's: the model would check nothing") };
+    const { assert!(freehold_core::LOOM, "these are the processor's atomics, not loom's: a model would check nothing") };
     let explored = std::sync::Arc::new(AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&explored);
     loom::model(move || {
