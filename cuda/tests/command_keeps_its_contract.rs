@@ -1,5 +1,4 @@
 //! Claim: the JSON of each command has exactly the fields that others read, and figures that hold by hand.
-#![allow(missing_docs, reason = "a test's helpers")]
 #![allow(dead_code, reason = "each test file uses its part of the helpers")]
 
 mod command;

@@ -36,26 +36,31 @@ pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
         return Err(Failure::NotBuilt { option: "--moves on", instead: "--moves off" });
     }
     let mut out = io::stdout().lock();
-    if !args.json {
-        writeln!(
-            out,
-            "{:<44} {:>8} {:>16} {:>16} {:>7} {:>8}",
-            "trace", "weights", "peak live", "smallest arena", "ratio", "seconds"
-        )?;
-    }
-    for path in &args.traces {
+    for (nth, path) in args.traces.iter().enumerate() {
         let packed = pack(path, args.granule.get(), args.weights)?;
         if args.json {
             writeln!(out, "{}", serde_json::to_string(&packed).map_err(io::Error::from)?)?;
         } else {
-            let Packed { trace, weights, peak_live_bytes, smallest_arena_bytes, ratio, seconds, .. } = packed;
-            writeln!(
-                out,
-                "{trace:<44} {weights:>8} {peak_live_bytes:>16} {smallest_arena_bytes:>16} {ratio:>7.4} {seconds:>8.2}"
-            )?;
+            packed.write_row(nth == 0, &mut out)?;
         }
     }
     Ok(())
+}
+
+impl Packed {
+    /// A line for a person, the first with the heads above it.
+    fn write_row(&self, first: bool, out: &mut impl Write) -> io::Result<()> {
+        if first {
+            let heads = ["weights", "peak live", "smallest arena", "ratio", "seconds"];
+            let [weights, peak, arena, ratio, seconds] = heads;
+            writeln!(out, "{:<44} {weights:>8} {peak:>16} {arena:>16} {ratio:>7} {seconds:>8}", "trace")?;
+        }
+        let Packed { trace, weights, peak_live_bytes, smallest_arena_bytes, ratio, seconds, .. } = self;
+        writeln!(
+            out,
+            "{trace:<44} {weights:>8} {peak_live_bytes:>16} {smallest_arena_bytes:>16} {ratio:>7.4} {seconds:>8.2}"
+        )
+    }
 }
 
 fn pack(path: &Path, granule: u64, weights: Weights) -> Result<Packed, Failure> {

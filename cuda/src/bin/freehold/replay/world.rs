@@ -13,18 +13,29 @@ use super::admission::{Admission, Patience, Share};
 use super::contents::{self, Contents};
 use super::meter::Meter;
 use super::setup::Setup;
-use super::watch::{self, Watch};
+use super::watch::Watch;
 use crate::failure::Failure;
 use crate::trace::{Event, Op, Trace};
 
 /// What an id stands for now.
-enum Entry {
+#[derive(Debug)]
+pub(super) enum Entry {
     /// Nothing: not made yet, gone, or refused, in which case whatever else happens to it is skipped.
     Nothing,
     /// A block of its own, stamped; of a decode buffer, with its share of the job's lease.
     Block { handle: VramHandle, share: Option<Share> },
     /// A weight: one handle for each thread that uses it.
     Weight(Vec<(u16, VramHandle)>),
+}
+
+/// What every id stands for.
+pub(super) type Entries = Vec<RwLock<Entry>>;
+
+impl Entry {
+    /// Whether this is a weight that has its memory.
+    pub(super) fn is_resident(&self) -> bool {
+        matches!(self, Entry::Weight(users) if users.iter().any(|(_, handle)| handle.is_resident()))
+    }
 }
 
 /// A running replay: one manager, and what every id stands for. Shared by the threads that replay.
@@ -36,13 +47,14 @@ pub(super) struct World<'t> {
     pub(super) watch: Arc<Watch>,
     pub(super) admission: Admission<'t>,
     clock: Arc<ManualClock>,
-    entries: Vec<RwLock<Entry>>,
+    entries: Arc<Entries>,
 }
 
 impl<'t> World<'t> {
     /// A manager of the right budget, with nothing in it yet but the admission pool.
     pub(super) fn new(trace: &'t Trace, setup: &'t Setup, device: Arc<dyn DeviceMemory>) -> Result<World<'t>, Failure> {
-        let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(trace.ids)));
+        let entries: Arc<Entries> = Arc::new((0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect());
+        let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(entries.clone())));
         let manager = VramManager::builder()
             .device(device)
             .budget(setup.budget)
@@ -54,7 +66,6 @@ impl<'t> World<'t> {
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
         let admission = Admission::new(&manager, setup.pool, &setup.plan)?;
-        let entries = (0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect();
         Ok(World { trace, setup, manager, plugins, watch, admission, clock, entries })
     }
 
@@ -70,7 +81,7 @@ impl<'t> World<'t> {
     pub(super) fn step(&self, index: usize, meter: &mut Meter) {
         let (event, tick) = (&self.trace.events[index], index as u64 + 1);
         self.clock.set(tick);
-        watch::begin(tick);
+        self.watch.request_begins();
         match event.op {
             Op::Load | Op::Share => self.join(event, meter),
             Op::Access => self.access(event, tick, meter),
@@ -109,7 +120,7 @@ impl<'t> World<'t> {
         if let Err(error) = self.manager.audit() {
             meter.mismatch(|| format!("audit: {error}"));
         }
-        drop(self.entries);
+        self.entries.iter().for_each(|entry| *entry.write() = Entry::Nothing);
         drop(self.admission);
         match self.manager.audit() {
             Ok(books) if books.resident == Bytes::ZERO && books.handles == 0 => {}
@@ -161,7 +172,7 @@ impl<'t> World<'t> {
             }
             access.is_none()
         };
-        self.watch.use_ends(event.id, tick);
+        self.watch.use_ends(event.id);
         if refused {
             self.unload(event);
         }
