@@ -60,7 +60,7 @@ impl Op {
     }
 
     /// Whether this op ends what it names.
-    pub(super) fn ends(self) -> bool {
+    pub(crate) fn ends(self) -> bool {
         matches!(self, Op::Free | Op::Release | Op::Unload)
     }
 }

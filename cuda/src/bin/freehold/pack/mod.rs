@@ -1,19 +1,21 @@
 //! `freehold pack`: the smallest arena in which a trace's allocations succeed, found by bisection.
 //!
 //! It drives the buddy that the manager has, one event after the other: no look-ahead, no second allocator. What it
-//! judges is placement alone: nothing is evicted, nothing moves.
+//! judges is placement alone, or, with moves, placement and the planner that opens holes: nothing is evicted.
+
+mod arena;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use freehold_core::{Block, Buddy, Bytes, Geometry, Request};
 use serde::Serialize;
 
 use crate::args::{PackArgs, Switch, Weights};
 use crate::failure::Failure;
 use crate::trace::peaks::running_peak;
 use crate::trace::{self, Event, Op, Trace};
+use arena::Arena;
 
 /// Above this no card is near, and the arena's own bookkeeping would fill this machine.
 const LARGEST_ARENA_BYTES: u64 = 1 << 46;
@@ -27,17 +29,17 @@ struct Packed {
     peak_live_bytes: u64,
     smallest_arena_bytes: u64,
     ratio: f64,
+    /// What opening holes would have copied, in the smallest arena; only where moves were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_bytes: Option<u64>,
     seconds: f64,
 }
 
 /// Packs each trace and prints its line as soon as it is known.
 pub(crate) fn run(args: &PackArgs) -> Result<(), Failure> {
-    if args.moves == Switch::On {
-        return Err(Failure::NotBuilt { option: "--moves on", instead: "--moves off" });
-    }
     let mut out = io::stdout().lock();
     for (nth, path) in args.traces.iter().enumerate() {
-        let packed = pack(path, args.granule.get(), args.weights)?;
+        let packed = pack(path, args)?;
         if args.json {
             writeln!(out, "{}", serde_json::to_string(&packed).map_err(io::Error::from)?)?;
         } else {
@@ -51,55 +53,64 @@ impl Packed {
     /// A line for a person, the first with the heads above it.
     fn write_row(&self, first: bool, out: &mut impl Write) -> io::Result<()> {
         if first {
-            let heads = ["weights", "peak live", "smallest arena", "ratio", "seconds"];
-            let [weights, peak, arena, ratio, seconds] = heads;
-            writeln!(out, "{:<44} {weights:>8} {peak:>16} {arena:>16} {ratio:>7} {seconds:>8}", "trace")?;
+            let heads = ["weights", "peak live", "smallest arena", "ratio", "moved", "seconds"];
+            let [weights, peak, arena, ratio, moved, seconds] = heads;
+            writeln!(out, "{:<44} {weights:>8} {peak:>14} {arena:>14} {ratio:>7} {moved:>14} {seconds:>8}", "trace")?;
         }
         let Packed { trace, weights, peak_live_bytes, smallest_arena_bytes, ratio, seconds, .. } = self;
-        writeln!(
-            out,
-            "{trace:<44} {weights:>8} {peak_live_bytes:>16} {smallest_arena_bytes:>16} {ratio:>7.4} {seconds:>8.2}"
-        )
+        let moved = self.moved_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        write!(out, "{trace:<44} {weights:>8} {peak_live_bytes:>14} {smallest_arena_bytes:>14} ")?;
+        writeln!(out, "{ratio:>7.4} {moved:>14} {seconds:>8.2}")
     }
 }
 
-fn pack(path: &Path, granule: u64, weights: Weights) -> Result<Packed, Failure> {
-    let begun = Instant::now();
+fn pack(path: &Path, args: &PackArgs) -> Result<Packed, Failure> {
+    let (begun, granule) = (Instant::now(), args.granule.get());
     let trace = trace::read_file(path)?;
-    let steps = Steps::of(&trace, weights);
+    let steps = Steps::of(&trace, args);
     let (peak_live, smallest) = (steps.peak_live(1), steps.smallest_arena(granule)?);
     Ok(Packed {
         trace: trace.name,
-        weights: if weights == Weights::All { "all" } else { "none" },
+        weights: if args.weights == Weights::All { "all" } else { "none" },
         granule,
         peak_live_bytes: peak_live,
-        smallest_arena_bytes: smallest,
-        ratio: smallest as f64 / (peak_live as f64).max(1.0),
+        smallest_arena_bytes: smallest.bytes,
+        ratio: smallest.bytes as f64 / (peak_live as f64).max(1.0),
+        moved_bytes: steps.moves.then_some(smallest.moved_bytes),
         seconds: begun.elapsed().as_secs_f64(),
     })
+}
+
+/// An arena in which everything found its place.
+#[derive(Clone, Copy)]
+struct Fit {
+    bytes: u64,
+    moved_bytes: u64,
 }
 
 /// What a trace does to an arena: the events that begin or end a block, and nothing else.
 struct Steps {
     events: Vec<Event>,
     ids: usize,
+    moves: bool,
 }
 
 impl Steps {
-    fn of(trace: &Trace, weights: Weights) -> Steps {
+    fn of(trace: &Trace, args: &PackArgs) -> Steps {
         let mut left_out = vec![false; trace.ids];
         let mut counts = |event: &Event| {
             let is_weight = event.op == Op::Load || event.op == Op::Alloc && trace.tag(event).starts_with("w:");
             match event.op {
                 Op::Share | Op::Access | Op::Begin | Op::End => return false,
                 Op::Alloc | Op::Acquire | Op::Load => {
-                    left_out[event.id as usize] = event.bytes == 0 || is_weight && weights == Weights::None;
+                    left_out[event.id as usize] = event.bytes == 0 || is_weight && args.weights == Weights::None;
                 }
                 Op::Free | Op::Release | Op::Unload => {}
             }
             !left_out[event.id as usize]
         };
-        Steps { events: trace.events.iter().copied().filter(|event| counts(event)).collect(), ids: trace.ids }
+        let events = trace.events.iter().copied().filter(|event| counts(event)).collect();
+        Steps { events, ids: trace.ids, moves: args.moves == Switch::On }
     }
 
     /// The most bytes live at once, each request rounded up to `unit`.
@@ -110,46 +121,43 @@ impl Steps {
 
     /// Between the peak of live bytes, below which nothing can succeed, and the first arena found that succeeds:
     /// grown in doubling steps, then halved to one granule. Some 25 runs, and those that fail end early.
-    fn smallest_arena(&self, granule: u64) -> Result<u64, Failure> {
-        let floor = self.peak_live(granule);
-        if floor > LARGEST_ARENA_BYTES {
-            return Err(Failure::TooLargeToPack { peak: floor, limit: LARGEST_ARENA_BYTES });
-        }
-        let floor = (floor / granule).max(1);
-        if self.fit_in(floor, granule) {
-            return Ok(floor * granule);
+    fn smallest_arena(&self, granule: u64) -> Result<Fit, Failure> {
+        let peak = self.peak_live(granule);
+        let check = |granules: u64| match granules.saturating_mul(granule) <= LARGEST_ARENA_BYTES {
+            true => Ok(granules),
+            false => Err(Failure::TooLargeToPack { peak, limit: LARGEST_ARENA_BYTES }),
+        };
+        let floor = check((peak / granule).max(1))?;
+        if let Some(fit) = self.fit_in(floor, granule) {
+            return Ok(fit);
         }
         let (mut fails, mut step) = (floor, floor.div_ceil(64));
-        while !self.fit_in(floor + step, granule) {
-            (fails, step) = (floor + step, step * 2);
-            if (floor + step).saturating_mul(granule) > LARGEST_ARENA_BYTES {
-                return Err(Failure::TooLargeToPack { peak: floor * granule, limit: LARGEST_ARENA_BYTES });
+        let mut best = loop {
+            match self.fit_in(check(floor + step)?, granule) {
+                Some(fit) => break fit,
+                None => (fails, step) = (floor + step, step * 2),
+            }
+        };
+        while best.bytes / granule - fails > 1 {
+            let middle = fails + (best.bytes / granule - fails) / 2;
+            match self.fit_in(middle, granule) {
+                Some(fit) => best = fit,
+                None => fails = middle,
             }
         }
-        let mut fits = floor + step;
-        while fits - fails > 1 {
-            let middle = fails + (fits - fails) / 2;
-            *(if self.fit_in(middle, granule) { &mut fits } else { &mut fails }) = middle;
-        }
-        Ok(fits * granule)
+        Ok(best)
     }
 
-    /// Whether every request succeeds in an arena of so many granules.
-    fn fit_in(&self, granules: u64, granule: u64) -> bool {
-        let geometry = Geometry::new(Bytes(granules * granule), Bytes(granule));
-        let buddy = Buddy::new(geometry.expect("a positive number of granules, far below 2^64 bytes"));
-        let mut blocks: Vec<Option<Block>> = (0..self.ids).map(|_| None).collect();
+    /// An arena of so many granules, if every request succeeds in it.
+    fn fit_in(&self, granules: u64, granule: u64) -> Option<Fit> {
+        let mut arena = Arena::new(granules, granule, self.ids, self.moves);
         for event in &self.events {
-            let place = &mut blocks[event.id as usize];
-            if let Some(block) = place.take() {
-                buddy.free(0, block);
-                continue;
-            }
-            match buddy.allocate(0, Request::new(Bytes(event.bytes))) {
-                Ok(block) => *place = Some(block),
-                Err(_) => return false,
+            if event.op.ends() {
+                arena.end(event.id);
+            } else if !arena.begin(event.id, event.bytes) {
+                return None;
             }
         }
-        true
+        Some(Fit { bytes: granules * granule, moved_bytes: arena.moved_bytes() })
     }
 }
