@@ -25,6 +25,7 @@ mod jobs;
 mod setup;
 
 mod admission;
+mod checker;
 pub(crate) mod contents;
 mod latency;
 mod meter;
