@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     NoDevice { ordinal: u32 },
     #[error("a budget of {bytes} bytes is {scaled} bytes at this scale: less than one granule of {granule} bytes")]
     BudgetTooSmall { bytes: u64, scaled: u64, granule: u64 },
+    #[error("a budget of {budget} bytes is more than the {total} bytes that {device} has; --scale makes it smaller")]
+    BudgetTooLarge { budget: u64, total: u64, device: String },
     #[error("a peak of {peak} bytes needs an arena above {limit} bytes: more than pack can judge")]
     TooLargeToPack { peak: u64, limit: u64 },
     #[error(
@@ -25,6 +27,8 @@ pub(crate) enum Failure {
     EntangledJobs { tag: String },
     #[error("the manager cannot begin: {0}")]
     Manager(#[from] freehold_cuda::Error),
+    #[error(transparent)]
+    Device(#[from] freehold_cuda::DeviceError),
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 }

@@ -4,6 +4,7 @@
 //! up to 64 KiB; in a larger one both ends and a word at every step between them, the steps beginning elsewhere at each
 //! look. A block that lies over another by a stride or more therefore always shows, a smaller one almost always.
 
+use std::iter;
 use std::ops::Range;
 
 /// Tensors up to this size are checked whole.
@@ -86,5 +87,5 @@ fn spans(bytes: u64, stride: u64, phase: u64) -> impl Iterator<Item = Range<u64>
     let tail = if whole { bytes } else { (bytes - END_BYTES) / WORD * WORD };
     let shift = phase.wrapping_mul(MIX) % (stride / WORD) * WORD;
     let inner = (head + shift..tail).step_by(stride as usize).map(|start| start..start + WORD);
-    [0..head].into_iter().chain(inner).chain([tail..bytes]).filter(|span| !span.is_empty())
+    iter::once(0..head).chain(inner).chain(iter::once(tail..bytes)).filter(|span| !span.is_empty())
 }

@@ -34,8 +34,20 @@ pub(super) fn run(world: &World<'_>, progress: &ProgressBar) -> Meter {
     })
 }
 
+/// Ends the process if its thread panics: the others would wait for ever for ids that nobody makes.
+struct EndWithMe;
+
+impl Drop for EndWithMe {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::exit(101);
+        }
+    }
+}
+
 /// What one thread of the trace does, from its first event to its last.
 fn run_one(world: &World<'_>, ledger: &Ledger<'_>, number: u16, progress: &ProgressBar) -> Meter {
+    let _end_with_me = EndWithMe;
     let mut meter = Meter::new();
     let mut done = 0;
     for (index, _) in world.trace.events.iter().enumerate().filter(|(_, event)| event.thread == number) {

@@ -50,10 +50,10 @@ impl Plan {
             match event.op {
                 Op::Acquire => {
                     let stretch = open[thread].get_or_insert_with(|| plan.begin(event.thread));
-                    stretch.held += reserved;
+                    stretch.held += u128::from(reserved);
                     stretch.buffers += 1;
                     let job = &mut plan.jobs[stretch.job as usize];
-                    job.peak = job.peak.max(stretch.held);
+                    job.peak = job.peak.max(u64::try_from(stretch.held).unwrap_or(u64::MAX));
                     job.buffers += 1;
                     plan.of_id[event.id as usize] = stretch.job;
                 }
@@ -75,14 +75,15 @@ impl Plan {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     job: u32,
-    held: u64,
+    /// In 128 bits: a trace may ask for 2^63 bytes twice.
+    held: u128,
     buffers: u32,
 }
 
 impl Open {
     /// The stretch after one of its buffers has gone, or `None` when that was the last.
     fn released(self, reserved: u64) -> Option<Open> {
-        let after = Open { held: self.held - reserved, buffers: self.buffers - 1, ..self };
+        let after = Open { held: self.held - u128::from(reserved), buffers: self.buffers - 1, ..self };
         (after.buffers > 0).then_some(after)
     }
 }

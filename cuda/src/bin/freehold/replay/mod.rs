@@ -25,6 +25,7 @@ mod jobs;
 mod setup;
 
 mod admission;
+mod checker;
 pub(crate) mod contents;
 mod latency;
 mod meter;
@@ -116,11 +117,15 @@ pub(crate) fn replay(
     progress: &ProgressBar,
 ) -> Result<Outcome, Failure> {
     let begun = Instant::now();
-    let setup = Setup::of(trace, args)?;
+    let (setup, about) = (Setup::of(trace, args)?, device.info()?);
+    if setup.budget > about.total {
+        let (budget, total, device) = (setup.budget.get(), about.total.get(), about.name);
+        return Err(Failure::BudgetTooLarge { budget, total, device });
+    }
     let world = World::new(trace, &setup, device)?;
     let meter = match args.threads {
         Threads::One => in_order::run(&world, progress),
         Threads::All => in_threads::run(&world, progress),
     };
-    Ok(report::finish(world, meter, args, begun.elapsed()))
+    Ok(report::finish(world, meter, args, about.name, begun.elapsed()))
 }

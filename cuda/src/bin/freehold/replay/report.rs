@@ -71,13 +71,12 @@ impl Report {
 }
 
 /// Looks a last time, lets everything go, and sees whether the books close.
-pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, took: Duration) -> Outcome {
+pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, device: String, took: Duration) -> Outcome {
     world.check_the_living(&mut meter);
     let plugins = plugin_rows(&world);
     let (stats, inversions) = (world.manager.stats(), world.watch.inversions());
     let (admission_bytes, peak_admitted_bytes) = world.admission.figures();
     let (trace, setup) = (world.trace, world.setup);
-    let device = world.manager.device().info().map_or_else(|error| error.to_string(), |info| info.name);
     world.close(&mut meter);
     let count = |ops: &[Op]| trace.events.iter().filter(|event| ops.contains(&event.op)).count() as u64;
     let report = Report {
@@ -117,7 +116,7 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, took
 
 fn plugin_rows(world: &World<'_>) -> Vec<PluginRow> {
     let sum = |thread: u16, size: &dyn Fn(&Event) -> u64| {
-        world.trace.events.iter().filter(|event| event.thread == thread).map(size).sum()
+        world.trace.events.iter().filter(|event| event.thread == thread).map(size).fold(0, u64::saturating_add)
     };
     let bytes =
         |event: &Event, ops: &[Op]| if ops.contains(&event.op) { world.setup.scale.size(event.bytes) } else { 0 };

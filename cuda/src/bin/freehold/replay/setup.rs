@@ -29,14 +29,11 @@ impl Setup {
     pub(super) fn of(trace: &Trace, args: &ReplayArgs) -> Result<Setup, Failure> {
         let scale = Scale(args.scale);
         let budget = budget(trace, args, scale)?;
-        // Blocks take whole granules, so leases count them: then what is admitted is what is used. A pool larger than
-        // the budget would be a promise of memory that is not there.
-        let acquired = args.admission.of(Peaks::reserved(trace, scale).acquired).min(budget);
-        let pool = acquired / scale.granule() * scale.granule();
+        let acquired = Peaks::reserved(trace, scale).acquired;
         Ok(Setup {
+            pool: (acquired > 0).then(|| Bytes(pool(args.admission.of(acquired), budget, scale.granule()))),
             scale,
             budget: Bytes(budget),
-            pool: (acquired > 0).then_some(Bytes(pool)),
             plan: Plan::read(trace, scale)?,
             moves: args.moves == Switch::On,
             priorities: priorities(trace, args),
@@ -52,6 +49,12 @@ fn budget(trace: &Trace, args: &ReplayArgs, scale: Scale) -> Result<u64, Failure
         0 => Err(Failure::BudgetTooSmall { bytes, scaled, granule }),
         whole => Ok(whole),
     }
+}
+
+/// Blocks take whole granules, so leases count them, and a pool is one at least: then what is admitted is what is used.
+/// A pool larger than the budget would be a promise of memory that is not there.
+fn pool(bytes: u64, budget: u64, granule: u64) -> u64 {
+    (bytes.min(budget) / granule * granule).max(granule)
 }
 
 /// Threads that no option names have priority 0; the last word on a thread counts.

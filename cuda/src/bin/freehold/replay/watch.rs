@@ -1,36 +1,44 @@
 //! An onlooker at the manager's evictions: was anybody of lower priority there who could have left instead?
 //!
 //! It keeps its own list of who is resident, fed by the manager's events, and of who is in use, fed by the replay. An
-//! eviction counts as an inversion where somebody of lower priority was resident and has been left alone since before
-//! the request began: then no other thread's work can excuse it.
+//! eviction counts as an inversion where somebody of lower priority is resident and has been left alone since before
+//! the request began: then no other thread's work can excuse it. (What the events say is not enough: two threads may
+//! tell of their evictions in another order than they made them. So the handle is asked, too.)
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
 
 use freehold_cuda::{Event, Observer};
 use parking_lot::Mutex;
 
-/// The mark of a weight that is in use now.
-const IN_USE: u64 = u64::MAX;
+use super::world::Entries;
 
 thread_local! {
-    /// The event number at which this thread's present request began.
+    /// When this thread's present request began.
     static BEGUN: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Says that what follows on this thread belongs to event `tick`.
-pub(super) fn begin(tick: u64) {
-    BEGUN.set(tick);
 }
 
 /// Who is resident, and how often the order was broken.
 #[derive(Debug)]
 pub(super) struct Watch {
     books: Mutex<Books>,
-    /// By the trace's id: when its last use ended, or `IN_USE`.
-    quiet_since: Vec<AtomicU64>,
+    uses: Vec<Uses>,
+    entries: Arc<Entries>,
+    /// Counts what begins and ends, so that any two such moments have an order.
+    now: AtomicU64,
     inversions: AtomicU64,
+}
+
+/// The uses of one weight, by the trace's id.
+#[derive(Debug, Default)]
+struct Uses {
+    under_way: AtomicU32,
+    last_end: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,9 +55,19 @@ struct Known {
 }
 
 impl Watch {
-    pub(super) fn new(ids: usize) -> Watch {
-        let quiet_since = (0..ids).map(|_| AtomicU64::new(0)).collect();
-        Watch { books: Mutex::default(), quiet_since, inversions: AtomicU64::new(0) }
+    pub(super) fn new(entries: Arc<Entries>) -> Watch {
+        let uses = entries.iter().map(|_| Uses::default()).collect();
+        Watch { books: Mutex::default(), uses, entries, now: AtomicU64::new(0), inversions: AtomicU64::new(0) }
+    }
+
+    /// A request of this thread begins.
+    pub(super) fn request_begins(&self) {
+        BEGUN.set(self.moment());
+    }
+
+    fn moment(&self) -> u64 {
+        // AcqRel: pairs with itself; what ended before a moment was drawn is seen by who draws a later one.
+        self.now.fetch_add(1, AcqRel)
     }
 
     /// A weight became known, or another consumer changed its priority.
@@ -71,14 +89,16 @@ impl Watch {
 
     /// A weight is being used: it is no candidate.
     pub(super) fn use_begins(&self, id: u32) {
-        // Relaxed, here and below: the books' lock orders what is compared on one thread; between threads a late value
-        // only excuses an eviction.
-        self.quiet_since[id as usize].store(IN_USE, Relaxed);
+        // Relaxed: a use that has just begun is excused by its end, or by its being seen.
+        self.uses[id as usize].under_way.fetch_add(1, Relaxed);
     }
 
-    /// The use has ended, at event `tick`.
-    pub(super) fn use_ends(&self, id: u32, tick: u64) {
-        self.quiet_since[id as usize].store(tick, Relaxed);
+    /// The use has ended.
+    pub(super) fn use_ends(&self, id: u32) {
+        let uses = &self.uses[id as usize];
+        // Release: pairs with the Acquire in `is_idle`: who sees no use under way sees when the last one ended.
+        uses.last_end.fetch_max(self.moment(), Relaxed);
+        uses.under_way.fetch_sub(1, Release);
     }
 
     /// Evictions of a higher priority while a lower one was evictable.
@@ -93,9 +113,17 @@ impl Watch {
         }
         let lower = books.resident.range(..(priority, 0));
         let mut lower = lower.filter_map(|(_, handle)| books.known.get(handle));
-        if lower.any(|known| self.quiet_since[known.id as usize].load(Relaxed) < BEGUN.get()) {
+        if lower.any(|known| self.is_idle(known.id)) {
             self.inversions.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Whether a weight is resident, and was left alone since before this thread's request.
+    fn is_idle(&self, id: u32) -> bool {
+        let uses = &self.uses[id as usize];
+        let quiet = uses.under_way.load(Acquire) == 0 && uses.last_end.load(Relaxed) < BEGUN.get();
+        // Whoever changes the entry at this moment excuses it.
+        quiet && self.entries[id as usize].try_read().is_some_and(|entry| entry.is_resident())
     }
 }
 

@@ -1,30 +1,41 @@
 //! From the trace's ids to the manager's handles: what each event does.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use freehold_core::Bytes;
 use freehold_cuda::{
-    Access, Allocation, DeviceMemory, Error, ManualClock, Plugin, SourceError, VramHandle, VramManager, source,
+    Allocation, DeviceMemory, Error, ManualClock, Plugin, SourceError, VramHandle, VramManager, source,
 };
 use parking_lot::RwLock;
 
 use super::admission::{Admission, Patience, Share};
-use super::contents::{self, Contents};
+use super::checker;
+use super::contents::Contents;
 use super::meter::Meter;
 use super::setup::Setup;
-use super::watch::{self, Watch};
+use super::watch::Watch;
 use crate::failure::Failure;
 use crate::trace::{Event, Op, Trace};
 
 /// What an id stands for now.
-enum Entry {
+#[derive(Debug)]
+pub(super) enum Entry {
     /// Nothing: not made yet, gone, or refused, in which case whatever else happens to it is skipped.
     Nothing,
     /// A block of its own, stamped; of a decode buffer, with its share of the job's lease.
     Block { handle: VramHandle, share: Option<Share> },
     /// A weight: one handle for each thread that uses it.
     Weight(Vec<(u16, VramHandle)>),
+}
+
+/// What every id stands for.
+pub(super) type Entries = Vec<RwLock<Entry>>;
+
+impl Entry {
+    /// Whether this is a weight that has its memory.
+    pub(super) fn is_resident(&self) -> bool {
+        matches!(self, Entry::Weight(users) if users.iter().any(|(_, handle)| handle.is_resident()))
+    }
 }
 
 /// A running replay: one manager, and what every id stands for. Shared by the threads that replay.
@@ -36,13 +47,14 @@ pub(super) struct World<'t> {
     pub(super) watch: Arc<Watch>,
     pub(super) admission: Admission<'t>,
     clock: Arc<ManualClock>,
-    entries: Vec<RwLock<Entry>>,
+    entries: Arc<Entries>,
 }
 
 impl<'t> World<'t> {
     /// A manager of the right budget, with nothing in it yet but the admission pool.
     pub(super) fn new(trace: &'t Trace, setup: &'t Setup, device: Arc<dyn DeviceMemory>) -> Result<World<'t>, Failure> {
-        let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(trace.ids)));
+        let entries: Arc<Entries> = Arc::new((0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect());
+        let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(entries.clone())));
         let manager = VramManager::builder()
             .device(device)
             .budget(setup.budget)
@@ -54,7 +66,6 @@ impl<'t> World<'t> {
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
         let admission = Admission::new(&manager, setup.pool, &setup.plan)?;
-        let entries = (0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect();
         Ok(World { trace, setup, manager, plugins, watch, admission, clock, entries })
     }
 
@@ -70,7 +81,7 @@ impl<'t> World<'t> {
     pub(super) fn step(&self, index: usize, meter: &mut Meter) {
         let (event, tick) = (&self.trace.events[index], index as u64 + 1);
         self.clock.set(tick);
-        watch::begin(tick);
+        self.watch.request_begins();
         match event.op {
             Op::Load | Op::Share => self.join(event, meter),
             Op::Access => self.access(event, tick, meter),
@@ -85,7 +96,7 @@ impl<'t> World<'t> {
     pub(super) fn check_the_living(&self, meter: &mut Meter) {
         for (id, entry) in self.entries.iter().enumerate() {
             if let Entry::Block { handle, .. } = &*entry.read() {
-                self.check_block(id as u32, handle, meter);
+                checker::check_block(id as u32, handle, meter);
             }
         }
     }
@@ -97,7 +108,7 @@ impl<'t> World<'t> {
             let of_thread = plan.of(id as u32).filter(|&job| plan.jobs[job].thread == thread);
             let entry = &mut *entry.write();
             if let (Some(job), Entry::Block { handle, share: Some(_) }) = (of_thread, &*entry) {
-                self.check_block(id as u32, handle, meter);
+                checker::check_block(id as u32, handle, meter);
                 *entry = Entry::Nothing;
                 self.admission.abandon(job);
             }
@@ -109,7 +120,7 @@ impl<'t> World<'t> {
         if let Err(error) = self.manager.audit() {
             meter.mismatch(|| format!("audit: {error}"));
         }
-        drop(self.entries);
+        self.entries.iter().for_each(|entry| *entry.write() = Entry::Nothing);
         drop(self.admission);
         match self.manager.audit() {
             Ok(books) if books.resident == Bytes::ZERO && books.handles == 0 => {}
@@ -156,12 +167,11 @@ impl<'t> World<'t> {
             let access = if was_resident { meter.access_resident.time(|| handle.access()) } else { handle.access() };
             let access = self.granted(event, access, meter);
             if let Some(access) = &access {
-                let spans = contents::weight_spans(tick, access.bytes().get());
-                self.compare(event.id, access, spans, meter);
+                checker::check_weight(event.id, access, tick, meter);
             }
             access.is_none()
         };
-        self.watch.use_ends(event.id, tick);
+        self.watch.use_ends(event.id);
         if refused {
             self.unload(event);
         }
@@ -189,7 +199,7 @@ impl<'t> World<'t> {
         let handle = meter.allocate.time(|| self.manager.allocate(allocation));
         match self.granted(event, handle, meter) {
             Some(mut handle) => {
-                self.stamp(event, &mut handle, meter);
+                checker::stamp_block(event.id, &mut handle, meter);
                 *self.entry(event).write() = Entry::Block { handle, share };
             }
             None => self.give_back(event, share),
@@ -200,7 +210,7 @@ impl<'t> World<'t> {
     fn end(&self, event: &Event, meter: &mut Meter) {
         let entry = std::mem::replace(&mut *self.entry(event).write(), Entry::Nothing);
         if let Entry::Block { handle, share } = entry {
-            self.check_block(event.id, &handle, meter);
+            checker::check_block(event.id, &handle, meter);
             drop(handle); // the memory first: what is leased is never less than what is used
             self.give_back(event, share);
         }
@@ -233,52 +243,4 @@ impl<'t> World<'t> {
         }
         None
     }
-
-    fn stamp(&self, event: &Event, handle: &mut VramHandle, meter: &mut Meter) {
-        let contents = Contents::of(event.id);
-        let stamped = handle.access_mut().and_then(|mut access| {
-            for span in contents::block_spans(event.id, access.bytes().get()) {
-                match access.as_host_slice_mut() {
-                    Some(bytes) => contents.fill(span.start, &mut bytes[range(&span)]),
-                    None => {
-                        meter.scratch.resize((span.end - span.start) as usize, 0);
-                        contents.fill(span.start, &mut meter.scratch);
-                        access.write(span.start, &meter.scratch)?;
-                    }
-                }
-            }
-            Ok(())
-        });
-        stamped.unwrap_or_else(|error| meter.mismatch(|| format!("a block could not be stamped: {error}")));
-    }
-
-    fn check_block(&self, id: u32, handle: &VramHandle, meter: &mut Meter) {
-        match handle.access() {
-            Ok(access) => self.compare(id, &access, contents::block_spans(id, access.bytes().get()), meter),
-            Err(error) => meter.mismatch(|| format!("a block could not be read: {error}")),
-        }
-    }
-
-    /// Looks at the bytes where `spans` point.
-    fn compare(&self, id: u32, access: &Access<'_>, spans: impl Iterator<Item = Range<u64>>, meter: &mut Meter) {
-        let (contents, host) = (Contents::of(id), access.as_host_slice());
-        meter.checks += 1;
-        for span in spans {
-            meter.checked_bytes += span.end - span.start;
-            let right = match host {
-                Some(bytes) => contents.agree(span.start, &bytes[range(&span)]),
-                None => {
-                    meter.scratch.resize((span.end - span.start) as usize, 0);
-                    access.read(span.start, &mut meter.scratch).is_ok() && contents.agree(span.start, &meter.scratch)
-                }
-            };
-            if !right {
-                return meter.mismatch(|| format!("tensor {id}: wrong bytes at {}..{}", span.start, span.end));
-            }
-        }
-    }
-}
-
-fn range(span: &Range<u64>) -> Range<usize> {
-    span.start as usize..span.end as usize
 }

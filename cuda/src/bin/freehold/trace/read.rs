@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use thiserror::Error;
 
 use super::Trace;
 use super::event::{Event, Op};
 use super::validate::{Fault, Ids};
 
-const FIELDS: [&str; 7] = ["t_us", "thread", "op", "id", "bytes", "stream", "tag"];
 const HEADER: &str = "t_us,thread,op,id,bytes,stream,tag";
+
+/// Longer lines are no trace; without a limit, a damaged file could ask for all memory.
+const LONGEST_LINE: u64 = 1 << 16;
 
 /// Why a trace could not be read.
 #[derive(Debug, Error)]
@@ -49,43 +50,74 @@ fn stem(path: &Path) -> String {
 }
 
 fn read(stream: impl Read, path: &str, name: &str) -> Result<Trace, TraceError> {
-    let mut options = ReaderBuilder::new();
-    options.comment(Some(b'#')).quoting(false).buffer_capacity(1 << 17);
-    let mut lines = options.from_reader(stream);
-    let mut building = Building::default();
-    let at = |line, fault| TraceError::Line { path: path.to_owned(), line, fault };
-    check_header(&mut lines).map_err(|fault| at(lines.position().line(), fault))?;
-    let mut record = ByteRecord::new();
-    // Bounded by the lines of the file.
-    while lines.read_byte_record(&mut record).map_err(|error| at(line_of(&error, &lines), damage(error)))? {
-        let line = record.position().map_or(0, csv::Position::line);
-        building.push(&record).map_err(|fault| at(line, fault))?;
-    }
+    let mut lines = Lines::new(stream);
+    let building = build(&mut lines).map_err(|fault| {
+        let (path, line) = (path.to_owned(), lines.number);
+        TraceError::Line { path, line, fault }
+    })?;
     if building.events.is_empty() {
         return Err(TraceError::Empty { path: path.to_owned() });
     }
     Ok(building.finish(name))
 }
 
-fn check_header(lines: &mut Reader<impl Read>) -> Result<(), Fault> {
-    let header = lines.byte_headers().map_err(damage)?;
-    if header.iter().eq(FIELDS.map(str::as_bytes)) {
-        return Ok(());
+fn build(lines: &mut Lines<impl Read>) -> Result<Building, Fault> {
+    let header = lines.next_line()?.unwrap_or_default();
+    if header != HEADER.as_bytes() {
+        return Err(Fault::Header { expected: HEADER, found: shown(header) });
     }
-    let found = header.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
-    Err(Fault::Header { expected: HEADER, found: found.chars().take(80).collect() })
+    let mut building = Building::default();
+    // Bounded by the lines of the file.
+    while let Some(line) = lines.next_line()? {
+        building.push(fields(line)?)?;
+    }
+    Ok(building)
 }
 
-fn damage(error: csv::Error) -> Fault {
-    match error.into_kind() {
-        ErrorKind::UnequalLengths { expected_len, len, .. } => Fault::Fields { expected: expected_len, found: len },
-        ErrorKind::Io(error) => Fault::Damaged(error.to_string()),
-        other => Fault::Damaged(format!("{other:?}")),
+/// The lines of a file but comments and empty ones, each counted.
+struct Lines<R: Read> {
+    stream: BufReader<R>,
+    line: Vec<u8>,
+    /// Of the line last read, from 1.
+    number: u64,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(stream: R) -> Lines<R> {
+        Lines { stream: BufReader::with_capacity(1 << 17, stream), line: Vec::new(), number: 0 }
+    }
+
+    /// The next line that says something, without its end; `None` at the end of the file.
+    fn next_line(&mut self) -> Result<Option<&[u8]>, Fault> {
+        loop {
+            self.line.clear();
+            self.number += 1;
+            let mut limited = (&mut self.stream).take(LONGEST_LINE);
+            let read = limited.read_until(b'\n', &mut self.line).map_err(|error| Fault::Damaged(error.to_string()))?;
+            if read as u64 == LONGEST_LINE {
+                return Err(Fault::TooLong { limit: LONGEST_LINE });
+            }
+            if read == 0 {
+                return Ok(None);
+            }
+            if !matches!(self.line.trim_ascii_start(), [] | [b'#', ..]) {
+                return Ok(Some(self.line.trim_ascii_end()));
+            }
+        }
     }
 }
 
-fn line_of(error: &csv::Error, lines: &Reader<impl Read>) -> u64 {
-    error.position().unwrap_or(lines.position()).line()
+/// The seven fields of a line.
+fn fields(line: &[u8]) -> Result<[&[u8]; 7], Fault> {
+    let mut fields: [&[u8]; 7] = [b""; 7];
+    let mut found = 0;
+    for field in line.split(|&byte| byte == b',') {
+        if let Some(place) = fields.get_mut(found) {
+            *place = field;
+        }
+        found += 1;
+    }
+    if found == fields.len() { Ok(fields) } else { Err(Fault::Fields { expected: fields.len(), found }) }
 }
 
 /// A trace under construction: the events so far, and the numbering of what they name.
@@ -99,16 +131,15 @@ struct Building {
 }
 
 impl Building {
-    fn push(&mut self, record: &ByteRecord) -> Result<(), Fault> {
-        let field = |index: usize| &record[index];
-        number(FIELDS[0], field(0), u64::MAX)?;
-        let thread = number(FIELDS[1], field(1), u64::from(u32::MAX))?;
-        let op = Op::parse(field(2)).ok_or_else(|| Fault::UnknownOp(shown(field(2))))?;
-        let id = number(FIELDS[3], field(3), u64::MAX)?;
-        let bytes = number(FIELDS[4], field(4), u64::MAX)?;
-        number(FIELDS[5], field(5), u64::from(u32::MAX))?;
+    fn push(&mut self, [t_us, thread, op, id, bytes, stream, tag]: [&[u8]; 7]) -> Result<(), Fault> {
+        number("t_us", t_us, u64::MAX)?;
+        let thread = number("thread", thread, u64::from(u32::MAX))?;
+        let op = Op::parse(op).ok_or_else(|| Fault::UnknownOp(shown(op)))?;
+        let id = number("id", id, u64::MAX)?;
+        let bytes = number("bytes", bytes, u64::MAX)?;
+        number("stream", stream, u64::from(u32::MAX))?;
         let id = self.ids.step(op, id, bytes)?;
-        let (thread, tag) = (self.thread(thread as u32)?, self.tag(field(6))?);
+        let (thread, tag) = (self.thread(thread as u32)?, self.tag(tag)?);
         self.events.push(Event { op, thread, tag, id, bytes });
         Ok(())
     }

@@ -14,7 +14,9 @@ pub(crate) enum Fault {
     #[error("the first line that is no comment must be `{expected}`, not `{found}`")]
     Header { expected: &'static str, found: String },
     #[error("{found} fields instead of {expected}")]
-    Fields { expected: u64, found: u64 },
+    Fields { expected: usize, found: usize },
+    #[error("a line of {limit} bytes or more")]
+    TooLong { limit: u64 },
     #[error("unknown op `{0}`")]
     UnknownOp(String),
     #[error("{field} `{text}` is not a whole number from 0 to {max}")]
@@ -58,7 +60,7 @@ impl Op {
     }
 
     /// Whether this op ends what it names.
-    pub(super) fn ends(self) -> bool {
+    pub(crate) fn ends(self) -> bool {
         matches!(self, Op::Free | Op::Release | Op::Unload)
     }
 }
