@@ -7,6 +7,7 @@
 mod books;
 mod global;
 mod lease;
+mod tally;
 mod wait;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub struct MemoryPool {
 }
 
 impl PoolRef for &MemoryPool {
+    #[inline]
     fn pool(&self) -> &freehold_core::MemoryPool {
         &self.core
     }
@@ -60,6 +62,7 @@ impl PoolRef for &MemoryPool {
 pub struct Owned(pub(crate) Arc<MemoryPool>);
 
 impl PoolRef for Owned {
+    #[inline]
     fn pool(&self) -> &freehold_core::MemoryPool {
         &self.0.core
     }
@@ -124,6 +127,7 @@ impl MemoryPool {
     ///
     /// # Errors
     /// As [`freehold_core::MemoryPool::try_acquire`].
+    #[inline]
     pub fn try_acquire(&self, request: impl Into<AdmissionRequest>) -> Result<Lease<&MemoryPool>, AcquireError> {
         Lease::try_acquire(self, request)
     }
