@@ -7,6 +7,8 @@
 mod books;
 mod global;
 mod lease;
+#[cfg(target_os = "linux")]
+pub mod shared;
 mod tally;
 mod wait;
 
