@@ -2,7 +2,7 @@
 //!
 //! A process that decodes media or runs a side model asks here before it allocates, so that the engine's headroom physically
 //! exists. Who may enter and in which order is decided in [`freehold_core::admission`] alone; this module parks threads
-//! ([`wait`](self::wait)), counts ([`books`]), and holds the pool of the process ([`global`]).
+//! (`wait`), counts (`books`), and holds the pool of the process (`global`).
 
 mod books;
 mod global;

@@ -1,17 +1,17 @@
 //! One pool for several processes of a card: what one does not use another may, and who dies gives everything back.
 //!
-//! The processes join by name a segment in shared memory ([`segment`]). In it every process has a **cell** with the bytes that it
-//! leases, and everyone who waits has a **seat** in one queue in order of arrival ([`books`]). The truth is in those and in nothing else:
+//! The processes join by name a segment in shared memory (`segment`). In it every process has a **cell** with the bytes that it
+//! leases, and everyone who waits has a **seat** in one queue in order of arrival (`books`). The truth is in those and in nothing else:
 //! free bytes are the total less the cells less the seats that were granted, so any prefix of an operation leaves books that
 //! can be read.
 //!
 //! **What is locked.** Here exact recovery comes before progress: each operation runs under one file lock of the kernel, which
-//! a death ends ([`locks`]). It is held for a few hundred nanoseconds and never while waiting; a process that is stopped (not
+//! a death ends (`locks`). It is held for a few hundred nanoseconds and never while waiting; a process that is stopped (not
 //! killed) inside it stops the others until it goes on.
 //!
 //! **Deaths.** A process locks the byte of its cell for its life: the kernel lets go of it when the process dies, however it
 //! dies, and no later process of the same number can be mistaken for it. Who waits is told of a death by the kernel too
-//! ([`watch`]): nobody polls.
+//! (`watch`): nobody polls.
 
 mod books;
 mod error;
