@@ -2,8 +2,8 @@
 //! in today's vLLM pool, and beside tokio's semaphore. Everyone sleeps and wakes by the same means (`thread::park`), but the
 //! condition variables, which have their own.
 //!
-//! Said: admissions per second, the 99th percentile and the maximum of the time to be admitted, and wake-ups per admission that
-//! had to wait. The sum of what is held is checked in every run.
+//! Said: admissions per second, the 99th percentile and the maximum of the time to be admitted, the maximum of the largest
+//! requests, and wake-ups per admission that had to wait. The sum of what is held is checked in every run.
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,12 +16,14 @@ use freehold_core::{Bytes, Fairness, MemoryPool};
 
 /// Less than two of the largest requests.
 const TOTAL: u64 = 768 << 10;
+const LARGEST: u64 = 512 << 10;
 const JOBS_A_THREAD: u64 = 10_000;
 
 struct Counters {
     held: AtomicU64,
     waited: AtomicU64,
     wakes: AtomicU64,
+    large_wait_ns: AtomicU64,
 }
 
 struct Unpark(Thread, Arc<Counters>);
@@ -47,7 +49,7 @@ fn block_on<T>(future: impl Future<Output = T>, waker: &Waker, counters: &Counte
 
 /// Runs `job` on each thread with random sizes; `job` calls back while it holds the bytes.
 fn measure(name: &str, threads: u64, job: impl Fn(u64, &Waker, &Counters, &mut dyn FnMut()) + Sync) {
-    let counters = Arc::new(Counters { held: 0.into(), waited: 0.into(), wakes: 0.into() });
+    let counters = Arc::new(Counters { held: 0.into(), waited: 0.into(), wakes: 0.into(), large_wait_ns: 0.into() });
     let (start, job, books) = (&Barrier::new(threads as usize + 1), &job, &counters);
     let (started, mut waits_ns) = thread::scope(|scope| {
         let workers: Vec<_> = (1..=threads).map(|seed| scope.spawn(move || work(seed, books, start, job))).collect();
@@ -59,10 +61,11 @@ fn measure(name: &str, threads: u64, job: impl Fn(u64, &Waker, &Counters, &mut d
     waits_ns.sort_unstable();
     let (waited, wakes) = (counters.waited.load(Relaxed), counters.wakes.load(Relaxed));
     println!(
-        "{name:<24} {threads} threads {:>10.0} admissions/s, p99 {:>9} ns, max {:>10} ns, {:>6} waited, {:.2} wakes each",
+        "{name:<24} {threads} threads {:>10.0} admissions/s, p99 {:>9} ns, max {:>10} ns, of the largest {:>10} ns, {:>6} waited, {:.2} wakes each",
         waits_ns.len() as f64 / seconds,
         waits_ns[waits_ns.len() * 99 / 100],
         waits_ns[waits_ns.len() - 1],
+        counters.large_wait_ns.load(Relaxed),
         waited,
         wakes as f64 / waited.max(1) as f64,
     );
@@ -83,7 +86,11 @@ fn work(
         let bytes = 1024 << ((random >> 40) % 10);
         let asked = Instant::now();
         job(bytes, &waker, counters, &mut || {
-            waits_ns.push(asked.elapsed().as_nanos() as u64);
+            let waited_ns = asked.elapsed().as_nanos() as u64;
+            waits_ns.push(waited_ns);
+            if bytes == LARGEST {
+                counters.large_wait_ns.fetch_max(waited_ns, Relaxed);
+            }
             let held = counters.held.fetch_add(bytes, Relaxed) + bytes;
             assert!(held <= TOTAL, "{held} bytes are held");
             // The job itself lets others run, so that they meet a pool in use even on few cores.

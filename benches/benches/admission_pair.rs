@@ -2,9 +2,12 @@
 //!
 //! The floor is what any lock-free counter costs: a load and a compare-exchange to take, and the same to give. Each contender
 //! is asked first whether it refuses what does not fit.
+use std::future::Future;
 use std::hint::black_box;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::{Condvar, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use freehold_core::{Bytes, MemoryPool};
@@ -62,5 +65,36 @@ fn pair(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pair);
+/// The slow path without its sleep: a second job queues, the first leaves, the second finds that it was served.
+fn turn(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("admission_turn");
+    let mut context = Context::from_waker(Waker::noop());
+
+    let pool = MemoryPool::new(Bytes(SIZE)).unwrap();
+    let mut held = Some(pool.try_acquire(SIZE).unwrap());
+    group.bench_function("freehold_core", |bencher| {
+        bencher.iter(|| {
+            let mut next = pin!(pool.acquire_async(black_box(SIZE)));
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            drop(held.take());
+            let Poll::Ready(served) = next.poll(&mut context) else { panic!("it is its turn") };
+            held = served.ok();
+        });
+    });
+
+    let semaphore = tokio::sync::Semaphore::new(SIZE as usize);
+    let mut held = Some(semaphore.try_acquire_many(SIZE as u32).unwrap());
+    group.bench_function("tokio_semaphore", |bencher| {
+        bencher.iter(|| {
+            let mut next = pin!(semaphore.acquire_many(black_box(SIZE as u32)));
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            drop(held.take());
+            let Poll::Ready(served) = next.poll(&mut context) else { panic!("it is its turn") };
+            held = served.ok();
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, pair, turn);
 criterion_main!(benches);
