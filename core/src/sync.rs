@@ -48,3 +48,33 @@ pub(crate) fn sequentially_consistent() {
     #[cfg(freehold_loom)]
     atomic::fence(atomic::Ordering::SeqCst);
 }
+
+/// Part of a value that is published whole: under loom, whoever follows its address must find that it was finished. Elsewhere nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    #[cfg(freehold_loom)]
+    mark: atomic::AtomicU64,
+}
+
+impl Finished {
+    /// Last thing before the publication.
+    pub(crate) fn mark(&self) {
+        // Relaxed: the publication is to order this, and the model is to see whether it does.
+        #[cfg(freehold_loom)]
+        self.mark.store(1, atomic::Ordering::Relaxed);
+    }
+
+    /// First thing after following the address.
+    pub(crate) fn check(&self) {
+        // Relaxed: as in `mark`.
+        #[cfg(freehold_loom)]
+        assert_eq!(self.mark.load(atomic::Ordering::Relaxed), 1, "followed before it was published");
+    }
+}
+
+impl Clone for Finished {
+    /// A copy is another value, not finished yet.
+    fn clone(&self) -> Finished {
+        Finished::default()
+    }
+}

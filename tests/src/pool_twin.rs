@@ -28,8 +28,8 @@ pub struct PoolTwin {
     pub closed: bool,
     fairness: Fairness,
     arrivals: u64,
-    /// Due, arrival, name, bytes: in the order in which they are served.
-    queue: Vec<(u64, u64, usize, i64)>,
+    /// Due and class, arrival, name, bytes: in the order in which they are served.
+    queue: Vec<((u64, u8), u64, usize, i64)>,
 }
 
 impl PoolTwin {
@@ -83,8 +83,8 @@ impl PoolTwin {
             return Answer::Closed;
         }
         let due = match self.fairness {
-            Fairness::Priority { ageing } => arrival + u64::from(255 - class) * u64::from(ageing),
-            _ => arrival,
+            Fairness::Priority { ageing } => (arrival + u64::from(255 - class) * u64::from(ageing), 255 - class),
+            _ => (arrival, 0),
         };
         self.queue.push((due, arrival, name, bytes));
         self.queue.sort_by_key(|waiter| (waiter.0, waiter.1));

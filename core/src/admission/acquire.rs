@@ -8,10 +8,10 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use super::Entered;
 use super::error::AcquireError;
 use super::fairness::{AdmissionRequest, Place};
 use super::lease::{Lease, PoolRef};
+use super::passage::Entered;
 
 /// The future of a lease, from [`MemoryPool::acquire_async`](super::MemoryPool::acquire_async).
 ///

@@ -1,10 +1,10 @@
 //! The word where threads meet it: the compare-exchange loop, and when a ledger that nobody can see any more is freed.
 //!
-//! | edge | writer | reader | what becomes visible |
-//! | --- | --- | --- | --- |
-//! | A1 | give-back of bytes (Release) | admission (Acquire) | all that the last holder did with the bytes |
-//! | A2 | publication of a ledger (Release) | whoever follows its address (Acquire) | the ledger's content |
-//! | A3 | replacement of a ledger, then retire | pin, then load (SeqCst fences) | that the ledger was replaced |
+//! | edge | writer | reader | what becomes visible | without it fails |
+//! | --- | --- | --- | --- | --- |
+//! | A1 | give-back (Release in `give`, in `publish`) | admission (Acquire in `take`, in `publish`) | what the last holder did with the bytes | `admission_release_races_enqueue`, `admission_equal_number_newer_holder` |
+//! | A2 | `publish` (Release) | `settle` (Acquire) | the ledger's content | `admission_release_races_enqueue`, `admission_fifo_order` |
+//! | A3 | replacement, then `retire` | `update` pins, then loads (SeqCst fences) | that the ledger was replaced | none: loom does not see the epochs |
 //!
 //! Progress: lock-free. A compare-exchange fails only because another operation succeeded, and nobody waits for anybody. A
 //! thread stopped inside [`Cell::update`] delays the reclaiming of replaced ledgers, and the wake-ups it was about to send.
@@ -45,7 +45,7 @@ impl Cell {
     /// The fast path out: one compare-exchange, and the bytes then free; `None` where only the general path can tell.
     #[inline]
     pub(super) fn take(&self, bytes: u64) -> Option<i64> {
-        // Acquire: A1, pairs with the Release in `give` and in `update`. All writes of the word are read-modify-writes, so
+        // Acquire: A1, pairs with the Release in `give` and in `publish`. All writes of the word are read-modify-writes, so
         // one that is only Acquire hides no earlier Release.
         self.change(|word| word.take(bytes), Ordering::Acquire)
     }
@@ -53,7 +53,7 @@ impl Cell {
     /// The fast path back, likewise.
     #[inline]
     pub(super) fn give(&self, bytes: u64) -> Option<i64> {
-        // Release: A1, pairs with the Acquire in `take` and in `update`.
+        // Release: A1, pairs with the Acquire in `take` and in `publish`.
         self.change(|word| word.give(bytes), Ordering::Release)
     }
 
@@ -102,15 +102,22 @@ impl Cell {
     fn show<T>(&self, seen: Word, step: &mut impl FnMut(&Ledger) -> Step<T>, _pinned: &Guard) -> Step<T> {
         match seen.read() {
             Ok(plain) => step(&Ledger::without_queue(plain)),
-            // SAFETY: C1 and C2. The word was loaded under `_pinned`, so its ledger is retired under it at the earliest.
-            Err(address) => step(unsafe { &*ledger_at(address) }),
+            Err(address) => {
+                // SAFETY: C1 and C2. The word was loaded under `_pinned`, so its ledger is freed after that guard is gone.
+                let ledger = unsafe { &*ledger_at(address) };
+                ledger.finished.check();
+                step(ledger)
+            }
         }
     }
 
     fn publish(&self, seen: Word, next: Ledger, guard: &Guard) -> bool {
         let wanted = match next.as_plain() {
             Some(plain) => Word::plain(plain),
-            None => Word::queued(Box::into_raw(Box::new(next)).expose_provenance() as u64),
+            None => {
+                next.finished.mark();
+                Word::queued(Box::into_raw(Box::new(next)).expose_provenance() as u64)
+            }
         };
         // AcqRel: A1 and A2, both ways: returned bytes and the new ledger go out, those of others come in.
         // Relaxed on failure: the loop loads again.

@@ -71,17 +71,21 @@ impl From<u64> for AdmissionRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     due: u64,
+    /// How far the class lies below the highest: of two that are due at once the higher goes.
+    below: u8,
     ticket: u64,
 }
 
 impl Fairness {
     pub(super) fn place(self, class: u8, ticket: u64) -> Place {
-        let due = match self {
-            Fairness::Fifo | Fairness::Barging => ticket,
-            // As if it had arrived later by `ageing` for each class that it lies below the highest.
-            Fairness::Priority { ageing } => ticket.saturating_add(u64::from(u8::MAX - class) * u64::from(ageing)),
-        };
-        Place { due, ticket }
+        match self {
+            Fairness::Fifo | Fairness::Barging => Place { due: ticket, below: 0, ticket },
+            Fairness::Priority { ageing } => {
+                // As if it had arrived later by `ageing` for each class that it lies below the highest.
+                let below = u8::MAX - class;
+                Place { due: ticket.saturating_add(u64::from(below) * u64::from(ageing)), below, ticket }
+            }
+        }
     }
 
     pub(super) fn may_overtake(self) -> bool {

@@ -17,12 +17,14 @@ pub trait PoolRef: Clone {
 }
 
 impl PoolRef for &MemoryPool {
+    #[inline]
     fn pool(&self) -> &MemoryPool {
         self
     }
 }
 
 impl PoolRef for Arc<MemoryPool> {
+    #[inline]
     fn pool(&self) -> &MemoryPool {
         self
     }

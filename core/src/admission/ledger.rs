@@ -13,6 +13,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::fairness::{Fairness, Place};
 use super::word::Plain;
+use crate::sync::Finished;
 
 /// One who waits.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Ledger {
     pub(super) closed: bool,
     pub(super) waiting_bytes: u64,
     queue: RedBlackTreeMapSync<Place, Waiter>,
+    pub(super) finished: Finished,
 }
 
 /// What the pool's total and policy are while a decision is made.
@@ -42,7 +44,8 @@ pub(super) type Next = (Ledger, Vec<Waker>);
 
 impl Ledger {
     pub(super) fn without_queue(plain: Plain) -> Ledger {
-        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue: RedBlackTreeMapSync::new_sync() }
+        let queue = RedBlackTreeMapSync::new_sync();
+        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue, finished: Finished::default() }
     }
 
     /// What a plain word can say of this ledger: everything, once nobody waits.

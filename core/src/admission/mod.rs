@@ -1,8 +1,8 @@
 //! May it enter? A pool counts bytes and hands out leases; it owns no memory.
 //!
 //! One atomic word decides everything. While nobody waits it is the number of free bytes, and to enter or to leave is one
-//! compare-exchange of it ([`word`]). When somebody has to wait it becomes the address of an immutable [`ledger`]: the number
-//! and the queue together, replaced as a whole by whoever acts next ([`cell`]). So a grant is one step, which takes the
+//! compare-exchange of it (`word`). When somebody has to wait it becomes the address of an immutable `ledger`: the number
+//! and the queue together, replaced as a whole by whoever acts next (`cell`). So a grant is one step, which takes the
 //! bytes and removes the waiter at once; a cancelled waiter either was granted before or is gone; and a thread stopped
 //! anywhere blocks no other.
 //!
@@ -24,18 +24,16 @@ mod error;
 mod fairness;
 mod lease;
 mod ledger;
+mod passage;
 mod word;
 
-use alloc::vec::Vec;
 use core::fmt;
-use core::task::Waker;
 use crossbeam_utils::CachePadded;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::units::Bytes;
 use cell::{Cell, Step};
-use fairness::Place;
-use ledger::{Ledger, Rules, Waiter};
+use ledger::{Ledger, Rules};
 use word::LARGEST_TOTAL;
 
 pub use acquire::Acquire;
@@ -82,14 +80,6 @@ pub struct MemoryPool {
     lease_ids: AtomicU64,
     fairness: Fairness,
 }
-
-/// Where a request stands after it asked.
-enum Entered {
-    Admitted,
-    Waiting(Place),
-}
-
-type EnteredOrNot = Result<Entered, AcquireError>;
 
 impl MemoryPool {
     /// A pool of `total` bytes that serves in order of arrival.
@@ -175,7 +165,7 @@ impl MemoryPool {
         Lease::try_acquire(self, request)
     }
 
-    /// A future of the lease, for any executor and for none: it waits its turn by [`Waker`] alone.
+    /// A future of the lease, for any executor and for none: it waits its turn by its waker alone.
     pub fn acquire_async(&self, request: impl Into<AdmissionRequest>) -> Acquire<&MemoryPool> {
         Acquire::new(self, request)
     }
@@ -194,9 +184,9 @@ impl MemoryPool {
     /// [`PoolError::TotalTooLarge`]. A total of 0 is allowed here: the pool then admits nobody until it is raised again.
     pub fn set_total(&self, total: Bytes) -> Result<Bytes, PoolError> {
         let total = countable(total)?;
-        // Release: T1, pairs with the Acquire in `total`. It comes before the word: who enters after the word changed reads
-        // the new total, who entered before is in the queue that this looks through. Several at once: their differences add up.
-        let old = self.total.swap(total, Ordering::AcqRel);
+        // Relaxed: it comes before the word's exchange, which publishes it. Who enters after that reads the new total there;
+        // who entered before is in the queue that this looks through. Several changes at once: their differences add up.
+        let old = self.total.swap(total, Ordering::Relaxed);
         self.update(|ledger| {
             let (next, wake) = ledger.with_total(total as i64 - old as i64, self.rules());
             Step::Go((), next, wake)
@@ -220,8 +210,8 @@ impl MemoryPool {
 
     #[inline]
     fn total(&self) -> u64 {
-        // Acquire: T1, pairs with the swap in `set_total`.
-        self.total.load(Ordering::Acquire)
+        // Relaxed: where the newest total matters it was read after an exchange of the word, which orders it (`set_total`).
+        self.total.load(Ordering::Relaxed)
     }
 
     fn free(&self) -> i64 {
@@ -244,147 +234,6 @@ impl MemoryPool {
 
     fn rules(&self) -> Rules {
         Rules { total: self.total(), fairness: self.fairness }
-    }
-}
-
-// What leases and futures are made of. Each takes all or nothing.
-impl MemoryPool {
-    #[inline]
-    fn take_now(&self, request: AdmissionRequest) -> Result<(), AcquireError> {
-        if self.take_fast(request.bytes) { Ok(()) } else { self.enter(request, None).map(|_| ()) }
-    }
-
-    fn take_or_wait(&self, request: AdmissionRequest, waker: &Waker) -> Result<Entered, AcquireError> {
-        if self.take_fast(request.bytes) { Ok(Entered::Admitted) } else { self.enter(request, Some(waker)) }
-    }
-
-    #[inline]
-    fn take_fast(&self, bytes: Bytes) -> bool {
-        if bytes == Bytes::ZERO {
-            return true;
-        }
-        if bytes.get() > LARGEST_TOTAL {
-            return false;
-        }
-        let taken = self.cell.take(bytes.get());
-        if let Some(free) = taken {
-            self.note_peak(free);
-        }
-        taken.is_some()
-    }
-
-    /// Admits the request, or puts it in the queue if it brought a waker.
-    #[cold]
-    fn enter(&self, request: AdmissionRequest, waker: Option<&Waker>) -> Result<Entered, AcquireError> {
-        self.fits_total(request.bytes)?;
-        let entered = self.update(|ledger| {
-            let place = self.fairness.place(request.class, self.ticket(waker.is_some()));
-            self.entering(ledger, place, request.bytes, waker)
-        })?;
-        match (entered, self.fits_total(request.bytes)) {
-            (Entered::Waiting(place), Err(refused)) => {
-                // The total was lowered meanwhile, too early to find us in the queue.
-                self.withdraw(place, request.bytes);
-                Err(refused)
-            }
-            (entered, _) => Ok(entered),
-        }
-    }
-
-    /// Drawn anew in each attempt, so that tickets stand in the order in which attempts succeed. Who would not wait draws none,
-    /// and so ages nobody. Relaxed: the exchange of the word orders those who matter to each other.
-    fn ticket(&self, may_wait: bool) -> u64 {
-        if may_wait { self.tickets.fetch_add(1, Ordering::Relaxed) } else { self.tickets.load(Ordering::Relaxed) }
-    }
-
-    fn entering(&self, ledger: &Ledger, place: Place, requested: Bytes, waker: Option<&Waker>) -> Step<EnteredOrNot> {
-        let bytes = requested.get();
-        if ledger.closed {
-            return Step::Stay(Err(AcquireError::Closed));
-        }
-        if ledger.admits(place, bytes, self.rules()) {
-            return Step::Go(Ok(Entered::Admitted), ledger.debit(bytes), Vec::new());
-        }
-        let Some(waker) = waker else {
-            let available = Bytes(ledger.free.max(0) as u64);
-            return Step::Stay(Err(AcquireError::Full { requested, available, waiting: ledger.waiting() }));
-        };
-        let next = ledger.with_waiter(place, Waiter { bytes, waker: waker.clone() });
-        Step::Go(Ok(Entered::Waiting(place)), next, Vec::new())
-    }
-
-    /// Looks where a waiter stands; one that goes on waiting leaves its newest waker. On an error it has left the queue.
-    fn look(&self, place: Place, request: AdmissionRequest, waker: &Waker) -> Result<Entered, AcquireError> {
-        self.update(|ledger| {
-            let Some(known) = ledger.waiter(place) else { return Step::Stay(Ok(Entered::Admitted)) };
-            let refused = if ledger.closed { Err(AcquireError::Closed) } else { self.fits_total(request.bytes) };
-            if let (Err(why), Some((next, wake))) = (refused, ledger.without_waiter(place, self.rules())) {
-                return Step::Go(Err(why), next, wake);
-            }
-            if known.waker.will_wake(waker) {
-                return Step::Stay(Ok(Entered::Waiting(place)));
-            }
-            let next = ledger.with_waiter(place, Waiter { bytes: known.bytes, waker: waker.clone() });
-            Step::Go(Ok(Entered::Waiting(place)), next, Vec::new())
-        })
-    }
-
-    /// Gives up waiting and passes the turn on. A grant that came first is given back.
-    fn withdraw(&self, place: Place, bytes: Bytes) {
-        let was_waiting = self.update(|ledger| match ledger.without_waiter(place, self.rules()) {
-            Some((next, wake)) => Step::Go(true, next, wake),
-            None => Step::Stay(false),
-        });
-        if !was_waiting {
-            self.give_back(bytes);
-        }
-    }
-
-    #[inline]
-    fn give_back(&self, bytes: Bytes) {
-        if bytes == Bytes::ZERO || self.cell.give(bytes.get()).is_some() {
-            return;
-        }
-        self.give_and_serve(bytes);
-    }
-
-    #[cold]
-    fn give_and_serve(&self, bytes: Bytes) {
-        self.update(|ledger| {
-            let (next, wake) = ledger.credit(bytes.get(), self.rules());
-            Step::Go((), next, wake)
-        });
-    }
-
-    fn detach(&self, bytes: Bytes) {
-        // Relaxed: a count that only its own read-modify-writes look at.
-        self.detached.fetch_add(bytes.get(), Ordering::Relaxed);
-    }
-
-    fn attach(&self, bytes: Bytes) -> Option<()> {
-        // Relaxed: as in `detach`. Bounded as every compare-exchange loop here.
-        let fewer = |detached: u64| detached.checked_sub(bytes.get());
-        self.detached.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).ok().map(|_| ())
-    }
-
-    fn next_lease_id(&self) -> u64 {
-        // Relaxed: only the number matters, and read-modify-writes give each once.
-        self.lease_ids.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn fits_total(&self, requested: Bytes) -> Result<(), AcquireError> {
-        let total = self.total_bytes();
-        if requested > total { Err(AcquireError::TooLarge { requested, total }) } else { Ok(()) }
-    }
-
-    /// Remembers how many bytes were leased when this many were free. The peak's line is written only when it grows.
-    #[inline]
-    fn note_peak(&self, free: i64) {
-        let leased = (self.total() as i64).saturating_sub(free).max(0) as u64;
-        // Relaxed: a statistic that publishes nothing.
-        if leased > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(leased, Ordering::Relaxed);
-        }
     }
 }
 

@@ -1,33 +1,25 @@
 //! What happened so far: admissions, refusals, waits, and how much the leased bytes were really used.
 //!
-//! Counts lie in cells of which a thread has one (shared with few), so that counting makes no line wander between cores. Only
-//! the making of a label takes a mutex.
+//! Each thread counts in a cell of its own ([`tally`](super::tally)). Only the making of a label takes a mutex.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
-use freehold_core::{AcquireError, Bytes};
+use freehold_core::Bytes;
 use parking_lot::Mutex;
 
-const CELLS: usize = 16;
+use super::tally::Tally;
 
 // Relaxed throughout: these numbers publish nothing and decide nothing.
 #[derive(Default)]
 pub(super) struct Books {
-    cells: [CachePadded<Cell>; CELLS],
+    tally: Tally,
     longest_wait_ns: AtomicU64,
     unlabelled: LabelBook,
     labels: Mutex<BTreeMap<String, Label>>,
-}
-
-#[derive(Default)]
-struct Cell {
-    admissions: AtomicU64,
-    refusals: AtomicU64,
 }
 
 /// A name under which leases note what they really used, from [`MemoryPool::label`](super::MemoryPool::label).
@@ -86,16 +78,9 @@ pub struct LabelStatistics {
 }
 
 impl Books {
-    pub(super) fn count<T>(&self, outcome: &Result<T, AcquireError>) {
-        let cell = &self.cells[this_threads_cell()];
-        let counter = if outcome.is_ok() { &cell.admissions } else { &cell.refusals };
-        counter.fetch_add(1, Relaxed);
-    }
-
-    /// A wait ended without a lease.
-    pub(super) fn count_given_up(&self, waited: Duration) {
-        self.cells[this_threads_cell()].refusals.fetch_add(1, Relaxed);
-        self.note_wait(waited);
+    #[inline]
+    pub(super) fn count(&self, admitted: bool) {
+        self.tally.count(admitted);
     }
 
     pub(super) fn note_wait(&self, waited: Duration) {
@@ -112,7 +97,6 @@ impl Books {
     }
 
     pub(super) fn statistics(&self, pool: &freehold_core::MemoryPool) -> PoolStatistics {
-        let sum = |of: fn(&Cell) -> &AtomicU64| self.cells.iter().map(|cell| of(cell).load(Relaxed)).sum();
         let in_use_bytes = pool.leased_bytes();
         let (waiting, waiting_bytes) = pool.waiting();
         let unlabelled = (self.unlabelled.observations.load(Relaxed) > 0).then(|| self.unlabelled.read(""));
@@ -124,8 +108,8 @@ impl Books {
             waiting,
             waiting_bytes,
             longest_wait: Duration::from_nanos(self.longest_wait_ns.load(Relaxed)),
-            admissions: sum(|cell| &cell.admissions),
-            refusals: sum(|cell| &cell.refusals),
+            admissions: self.tally.sum(true),
+            refusals: self.tally.sum(false),
             labels: unlabelled.into_iter().chain(labels.iter().map(|(name, label)| label.0.read(name))).collect(),
         }
     }
@@ -158,13 +142,4 @@ impl fmt::Debug for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Books").field("labels", &*self.labels.lock()).finish_non_exhaustive()
     }
-}
-
-fn this_threads_cell() -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static CELL: usize = THREADS.fetch_add(1, Relaxed) % CELLS;
-    }
-    // A lease may be taken while the thread ends: any cell will do.
-    CELL.try_with(|cell| *cell).unwrap_or(0)
 }

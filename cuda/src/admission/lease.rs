@@ -21,12 +21,21 @@ impl<P: Holder> Lease<P> {
     ///
     /// # Errors
     /// As [`MemoryPool::try_acquire`].
+    #[inline]
     pub fn try_acquire(pool: P, request: impl Into<AdmissionRequest>) -> Result<Lease<P>, AcquireError> {
-        let admitted = freehold_core::Lease::try_acquire(pool.clone(), request);
-        pool.memory_pool().books.count(&admitted);
-        admitted.map(Lease::of)
+        match freehold_core::Lease::try_acquire(pool.clone(), request) {
+            Ok(core) => {
+                pool.memory_pool().books.count(true);
+                Ok(Lease::of(core))
+            }
+            Err(refused) => {
+                pool.memory_pool().books.count(false);
+                Err(refused)
+            }
+        }
     }
 
+    #[inline]
     pub(super) fn of(core: freehold_core::Lease<P>) -> Lease<P> {
         Lease { core, label: None }
     }
@@ -90,7 +99,7 @@ impl<P: Holder> Lease<P> {
     /// As [`MemoryPool::try_acquire`]; it still holds what it held.
     pub fn try_grow(&mut self, bytes: Bytes) -> Result<(), AcquireError> {
         let grown = self.core.try_grow(bytes);
-        self.pool().books.count(&grown);
+        self.pool().books.count(grown.is_ok());
         grown
     }
 

@@ -2,11 +2,14 @@
 //!
 //! A process that decodes media or runs a side model asks here before it allocates, so that the engine's headroom physically
 //! exists. Who may enter and in which order is decided in [`freehold_core::admission`] alone; this module parks threads
-//! ([`wait`](self::wait)), counts ([`books`]), and holds the pool of the process ([`global`]).
+//! (`wait`), counts (`books`), and holds the pool of the process (`global`).
 
 mod books;
 mod global;
 mod lease;
+#[cfg(target_os = "linux")]
+pub mod shared;
+mod tally;
 mod wait;
 
 use std::sync::Arc;
@@ -50,6 +53,7 @@ pub struct MemoryPool {
 }
 
 impl PoolRef for &MemoryPool {
+    #[inline]
     fn pool(&self) -> &freehold_core::MemoryPool {
         &self.core
     }
@@ -60,6 +64,7 @@ impl PoolRef for &MemoryPool {
 pub struct Owned(pub(crate) Arc<MemoryPool>);
 
 impl PoolRef for Owned {
+    #[inline]
     fn pool(&self) -> &freehold_core::MemoryPool {
         &self.0.core
     }
@@ -124,6 +129,7 @@ impl MemoryPool {
     ///
     /// # Errors
     /// As [`freehold_core::MemoryPool::try_acquire`].
+    #[inline]
     pub fn try_acquire(&self, request: impl Into<AdmissionRequest>) -> Result<Lease<&MemoryPool>, AcquireError> {
         Lease::try_acquire(self, request)
     }

@@ -80,7 +80,8 @@ impl<P: Holder> Acquire<P> {
     fn time_is_up(&self) -> AcquireError {
         let pool = self.core.pool().memory_pool();
         let waited = self.since.map_or(Duration::ZERO, |since| since.elapsed());
-        pool.books.count_given_up(waited);
+        pool.books.count(false);
+        pool.books.note_wait(waited);
         AcquireError::TimedOut { requested: self.requested, available: pool.available_bytes(), waited }
     }
 }
@@ -94,7 +95,7 @@ impl<P: Holder> Future for Acquire<P> {
         match &polled {
             Poll::Pending => _ = self.since.get_or_insert_with(Instant::now),
             Poll::Ready(served) => {
-                books.count(served);
+                books.count(served.is_ok());
                 self.since.into_iter().for_each(|since| books.note_wait(since.elapsed()));
             }
         }

@@ -1,0 +1,41 @@
+//! Between a newcomer's look at the word and its exchange another job comes and goes: the number is the same again, and what
+//! that job wrote must be seen all the same.
+use freehold_core::{Bytes, MemoryPool};
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static SCHEDULES: AtomicU64 = AtomicU64::new(0);
+
+struct Memory(UnsafeCell<u8>);
+// SAFETY: the model's claim is that whoever has the lease is alone with the memory; loom checks it.
+#[allow(unsafe_code)]
+unsafe impl Sync for Memory {}
+
+#[test]
+fn an_equal_number_is_not_the_same_holder() {
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
+    loom::model(|| {
+        SCHEDULES.fetch_add(1, Relaxed);
+        let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());
+        let memory = Arc::new(Memory(UnsafeCell::new(0)));
+        let (their_pool, theirs) = (pool.clone(), memory.clone());
+        let thread = loom::thread::spawn(move || {
+            for _ in 0..2 {
+                let Ok(_lease) = their_pool.try_acquire(1) else { return };
+                write(&theirs);
+            }
+        });
+        let lease = loom::future::block_on(pool.acquire_async(1)).unwrap();
+        write(&memory);
+        drop(lease);
+        thread.join().unwrap();
+    });
+    assert!(SCHEDULES.load(Relaxed) > 1);
+}
+
+fn write(memory: &Memory) {
+    #[allow(unsafe_code)]
+    // SAFETY: the caller has the only lease; that this suffices is what loom checks.
+    memory.0.with_mut(|byte| unsafe { *byte += 1 });
+}
