@@ -97,6 +97,9 @@ impl Inner {
 
     /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
     pub(crate) fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
+        if bytes == Bytes::ZERO {
+            return Ok(Vec::new()); // A6: a block of no bytes is none, so there is nothing to try for.
+        }
         let want = Want::unplaced(self.reserved(bytes), &self.nobody);
         let fits = |told: &mut Vec<Event>| self.place_or_move(&want, told).map(|place| self.unplace(&want, place));
         self.in_turn(&want, |round| self.make_room(&want, round, fits)).map(|((), left)| left)
