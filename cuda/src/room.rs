@@ -142,7 +142,7 @@ impl Inner {
                 if let Some(made) = fits(&mut round.told) {
                     return Ok(made);
                 }
-                let survey = Survey::take(self);
+                let survey = Survey::take(self, want.account);
                 survey.satisfiable(self, want)?;
                 let evicted_before = round.left.len();
                 for victim in survey.victims {
@@ -158,7 +158,7 @@ impl Inner {
             }
             std::thread::yield_now();
         }
-        Err(Survey::take(self).refusal(self, want))
+        Err(Survey::take(self, want.account).refusal(self, want))
     }
 
     /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.
