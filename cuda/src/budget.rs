@@ -108,6 +108,16 @@ impl Account {
         self.0.upgrade().is_some_and(|set| set.budget.charge(bytes))
     }
 
+    /// What could be charged to it now.
+    pub(crate) fn free(&self) -> Bytes {
+        self.0.upgrade().map_or(Bytes::ZERO, |set| set.budget.free())
+    }
+
+    /// Whether the two are of one reservation.
+    pub(crate) fn is(&self, other: &Account) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+
     /// Gives charged bytes back; where the reservation is gone, it took them along.
     pub(crate) fn credit(&self, bytes: Bytes) {
         if let Some(set) = self.0.upgrade() {

@@ -148,9 +148,9 @@ impl VramManager {
     /// Evicts in order until an allocation of `bytes` would fit, and says who left, in the order of leaving.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then.
+    /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then. [`Error::Closed`].
     pub fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
-        self.inner.check_process()?;
+        self.inner.check_open()?;
         self.inner.check_size(bytes)?;
         self.inner.evict_for_space(bytes)
     }
@@ -165,7 +165,7 @@ impl VramManager {
     /// order until they are free, so that the headroom physically exists (P19).
     ///
     /// # Errors
-    /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then.
+    /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then. [`Error::Closed`].
     pub fn reserve(&self, bytes: Bytes) -> Result<Reservation, Error> {
         self.inner.reserve(bytes)
     }
@@ -258,6 +258,11 @@ impl Inner {
         self.forks == fork::generation()
     }
 
+    fn check_open(&self) -> Result<(), Error> {
+        self.check_process()?;
+        if self.closed.load(Relaxed) { Err(Error::Closed) } else { Ok(()) }
+    }
+
     pub(crate) fn check_process(&self) -> Result<(), Error> {
         if self.is_ours() { Ok(()) } else { Err(Error::Forked) }
     }
@@ -313,7 +318,7 @@ impl Inner {
     }
 
     fn reserve(self: &Arc<Self>, bytes: Bytes) -> Result<Reservation, Error> {
-        self.check_process()?;
+        self.check_open()?;
         self.check_size(bytes)?;
         let bytes = self.reserved(bytes);
         self.make_headroom(&Want::unplaced(bytes, &self.nobody))?;

@@ -89,7 +89,7 @@ impl Inner {
         self.budget.set_limit(limit(self.budget.limit()));
         let evicted = self.evict_down(ceiling, &mut told);
         let trimmed = self.arenas.trim();
-        let excess = Bytes(self.budget.used().get().saturating_sub(self.budget.limit().get()));
+        let excess = self.excess();
         drop(turn);
         self.tell(&told);
         self.freed.notify(usize::MAX);
@@ -97,21 +97,23 @@ impl Inner {
         Ok(BudgetChange { evicted, excess })
     }
 
+    /// What is charged above the limit.
+    fn excess(&self) -> Bytes {
+        Bytes(self.budget.used().get().saturating_sub(self.budget.limit().get()))
+    }
+
     /// Evicts in order while more is charged than the limit. Each turn of the loop evicts somebody, or ends it.
     fn evict_down(&self, ceiling: i32, told: &mut Vec<crate::Event>) -> Vec<Candidate> {
         let mut left = Vec::new();
         loop {
             let before = left.len();
-            for victim in Survey::take(self).victims.take_while(|victim| victim.rank.priority <= ceiling) {
-                if self.budget.used() <= self.budget.limit() {
+            for victim in Survey::take(self, None).victims.take_while(|victim| victim.rank.priority <= ceiling) {
+                // Read once: others free meanwhile.
+                let excess = self.excess();
+                if excess == Bytes::ZERO {
                     return left;
                 }
-                self.evict(
-                    &victim,
-                    &Want::unplaced(self.budget.used() - self.budget.limit(), &self.nobody),
-                    told,
-                    &mut left,
-                );
+                self.evict(&victim, &Want::unplaced(excess, &self.nobody), told, &mut left);
             }
             if left.len() == before {
                 return left;

@@ -108,6 +108,9 @@ impl Inner {
 
     /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
     pub(crate) fn evict_for_space(&self, bytes: Bytes) -> Result<Vec<Candidate>, Error> {
+        if bytes == Bytes::ZERO {
+            return Ok(Vec::new()); // A6: a block of no bytes is none, so there is nothing to try for.
+        }
         let want = Want::unplaced(self.reserved(bytes), &self.nobody);
         let fits = |told: &mut Vec<Event>, price: Bytes| {
             self.place_or_move(&want, told, price).map(|place| self.unplace(&want, place))
@@ -149,7 +152,7 @@ impl Inner {
     ) -> Result<T, Error> {
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
-                let survey = Survey::take(self);
+                let survey = Survey::take(self, want.account);
                 let mut victims = survey.victims.clone().peekable();
                 let evicted_before = round.left.len();
                 if let Some(made) = fits(&mut round.told, worth_moving(victims.peek())) {
@@ -169,7 +172,7 @@ impl Inner {
             }
             std::thread::yield_now();
         }
-        Err(Survey::take(self).refusal(self, want))
+        Err(Survey::take(self, want.account).refusal(self, want))
     }
 
     /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.

@@ -4,38 +4,42 @@
 //! unpinned meanwhile. While nobody else is at work it is exact.
 
 use crate::arena::Place;
+use crate::budget::{Account, Charge};
 use crate::error::Error;
 use crate::manager::Inner;
 use crate::room::{Candidate, Want};
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
-use freehold_core::{Bytes, Entry, Victim, Victims};
+use freehold_core::compaction::{Layout, Occupant};
+use freehold_core::{Bytes, Entry, Offset, Victim, Victims};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// What may leave, in order, and what stands in the way.
 pub(crate) struct Survey {
     pub(crate) victims: Victims,
-    evictable: u64,
-    /// Blocks that stay where they are. In no order.
-    walls: Vec<Stretch>,
-    /// Blocks that stay on the card but may be moved. In no order.
-    movable: Vec<Stretch>,
+    /// What may leave, by whose bytes it would give back.
+    evictable: Evictable,
+    /// Blocks that stay on the card, by address.
+    staying: Vec<Staying>,
 }
 
-/// Bytes of one arena, from `start` to `end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Stretch {
+/// Bytes that may leave.
+#[derive(Clone, Copy, Debug, Default)]
+struct Evictable {
+    /// Charged to the budget.
+    budget: u64,
+    /// Charged to the reservation that the request draws from.
+    account: u64,
+    /// Charged to others: evicting them makes room, and lets nobody else be charged.
+    others: u64,
+}
+
+/// A block that stays: a wall, or one that may only move.
+#[derive(Clone, Copy, Debug)]
+struct Staying {
     arena: u32,
-    start: u64,
-    end: u64,
-}
-
-/// A run of an arena between two walls, and the bytes of the movable blocks in it.
-struct Run {
-    start: u64,
-    end: u64,
-    kept: u64,
+    block: Occupant,
 }
 
 /// What an entry is to somebody who needs room.
@@ -77,9 +81,10 @@ impl Departure {
 }
 
 impl Survey {
-    pub(crate) fn take(inner: &Inner) -> Self {
+    /// What is charged to `account` counts as the request's own.
+    pub(crate) fn take(inner: &Inner, account: Option<&Account>) -> Self {
         let guard = epoch::pin();
-        let (mut evictable, mut walls, mut movable) = (0, Vec::new(), Vec::new());
+        let (mut evictable, mut staying) = (Evictable::default(), Vec::new());
         // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
@@ -87,24 +92,24 @@ impl Survey {
             match look(entry) {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
-                    evictable += bytes.get();
+                    evictable.add(entry.payload(), bytes, account);
                     return Some(Victim { rank: entry.rank(), key: entry.key(), bytes });
                 }
-                Standing::Movable if inner.moves => movable.extend(Stretch::of(entry.payload(), bytes)),
-                Standing::Movable | Standing::Wall => walls.extend(Stretch::of(entry.payload(), bytes)),
+                Standing::Movable => staying.extend(Staying::of(inner, entry.payload(), inner.moves)),
+                Standing::Wall => staying.extend(Staying::of(inner, entry.payload(), false)),
             }
             None
         }));
-        walls.sort_unstable();
-        movable.sort_unstable();
-        Survey { victims, evictable, walls, movable }
+        staying.sort_unstable_by_key(|staying| (staying.arena, staying.block.offset));
+        Survey { victims, evictable, staying }
     }
 
     /// E1: fails, before anybody is evicted, unless the bytes suffice and some run of an arena without a wall is long enough
     /// once everything that may leave has left, and what may only move has moved.
     pub(crate) fn satisfiable(&self, inner: &Inner, want: &Want<'_>) -> Result<(), Error> {
-        let charged_elsewhere = want.account.is_some();
-        let enough = inner.budget.free().get() + self.evictable >= want.bytes.get() || charged_elsewhere;
+        let from_budget = inner.budget.free().get() + self.evictable.budget;
+        let from_account = want.account.map_or(0, |account| account.free().get() + self.evictable.account);
+        let enough = from_budget.max(from_account) >= want.bytes.get();
         if enough && (self.has_run(inner, want) || self.can_grow(inner, want)) {
             Ok(())
         } else {
@@ -112,44 +117,28 @@ impl Survey {
         }
     }
 
-    /// Whether some run takes `want` together with the movable blocks that find no room in the other runs.
+    /// Whether some arena takes `want` once everything that may leave has left: in a hole, or by moving what stays. Planned,
+    /// not summed: a block that may move needs a place in one piece.
     fn has_run(&self, inner: &Inner, want: &Want<'_>) -> bool {
-        let runs: Vec<Run> = inner.arenas.iter().flat_map(|(index, arena)| self.runs(index, arena.size())).collect();
-        let spare: u64 = runs.iter().map(|run| run.end - run.start - run.kept).sum();
-        runs.iter().any(|run| {
-            let hole_end = run.start.next_multiple_of(want.align.get()).saturating_add(want.bytes.get());
-            let spare_elsewhere = spare - (run.end - run.start - run.kept);
-            hole_end <= run.end && run.kept <= run.end - hole_end + spare_elsewhere
+        inner.arenas.iter().any(|(index, arena)| {
+            let staying = || self.staying.iter().filter(|staying| staying.arena == index).map(|staying| staying.block);
+            let holes = holes_between(staying(), arena.size());
+            let fits = |&(start, bytes): &(Offset, Bytes)| {
+                let aligned = start.get().next_multiple_of(want.align.get());
+                aligned.saturating_add(want.bytes.get()) <= start.get() + bytes.get()
+            };
+            holes.iter().any(fits)
+                || Layout::new(arena.size(), staying(), holes).open(want.bytes, want.align, Bytes(u64::MAX)).is_some()
         })
     }
 
     /// Whether a region for `want` would fit into the budget once every arena in which nothing stays was given back. What
     /// the device will say to it is not known before it is asked.
     fn can_grow(&self, inner: &Inner, want: &Want<'_>) -> bool {
-        let stays = |index| self.walls.iter().chain(&self.movable).any(|block| block.arena == index);
+        let stays = |index| self.staying.iter().any(|staying| staying.arena == index);
         let kept: u64 =
             inner.arenas.iter().filter(|&(index, _)| stays(index)).map(|(_, arena)| arena.size().get()).sum();
         kept.saturating_add(want.bytes.get()) <= inner.budget.limit().get()
-    }
-
-    /// The runs of one arena, by address.
-    fn runs(&self, arena: u32, capacity: Bytes) -> Vec<Run> {
-        let end_of_arena = Stretch { arena, start: capacity.get(), end: capacity.get() };
-        let walls = self.walls.iter().filter(|wall| wall.arena == arena).chain([&end_of_arena]);
-        let mut movable = self.movable.iter().filter(|block| block.arena == arena).peekable();
-        let (mut runs, mut start) = (Vec::new(), 0);
-        for wall in walls {
-            let mut kept = 0;
-            while let Some(block) = movable.next_if(|block| block.start < wall.start) {
-                kept += block.end - block.start;
-            }
-            if wall.start > start {
-                // A picture taken while others are at work may show a block twice: more is not kept than there is.
-                runs.push(Run { start, end: wall.start, kept: kept.min(wall.start - start) });
-            }
-            start = start.max(wall.end);
-        }
-        runs
     }
 
     /// The error with the numbers of this moment.
@@ -159,17 +148,50 @@ impl Survey {
             requested: want.bytes,
             free: inner.budget.free(),
             largest_hole: holes.max().unwrap_or(Bytes::ZERO),
-            evictable: Bytes(self.evictable),
-            pinned: Bytes(self.walls.iter().chain(&self.movable).map(|block| block.end - block.start).sum()),
+            evictable: self.evictable.sum(),
+            pinned: Bytes(self.staying.iter().map(|staying| staying.block.bytes.get()).sum()),
         }
     }
 }
 
-impl Stretch {
-    fn of(tenant: &Tenant, bytes: Bytes) -> Option<Stretch> {
-        let Place { arena, offset, .. } = tenant.place.get()?;
-        Some(Stretch { arena, start: offset.get(), end: offset.get() + bytes.get() })
+impl Evictable {
+    fn add(&mut self, tenant: &Tenant, bytes: Bytes, account: Option<&Account>) {
+        let charge = tenant.place.get().map_or(Charge::Budget, |place| place.charge);
+        let whose = match (charge, account) {
+            (Charge::Budget, _) => &mut self.budget,
+            (Charge::Reservation, Some(own)) if tenant.account.as_ref().is_some_and(|its| its.is(own)) => {
+                &mut self.account
+            }
+            (Charge::Reservation, _) => &mut self.others,
+        };
+        *whose += bytes.get();
     }
+
+    fn sum(self) -> Bytes {
+        Bytes(self.budget + self.account + self.others)
+    }
+}
+
+impl Staying {
+    fn of(inner: &Inner, tenant: &Tenant, movable: bool) -> Option<Staying> {
+        let Place { arena, offset, .. } = tenant.place.get()?;
+        let (bytes, align) = (inner.reserved(tenant.bytes), tenant.align.max(inner.granule));
+        Some(Staying { arena, block: Occupant { offset, bytes, align, movable } })
+    }
+}
+
+/// What is left of an arena between blocks in the order of their addresses.
+fn holes_between(blocks: impl Iterator<Item = Occupant>, size: Bytes) -> Vec<(Offset, Bytes)> {
+    let (mut holes, mut covered) = (Vec::new(), Offset(0));
+    let end = Occupant { offset: Offset(size.get()), bytes: Bytes::ZERO, align: Bytes(1), movable: false };
+    for block in blocks.chain([end]) {
+        if block.offset > covered {
+            holes.push((covered, block.offset - covered));
+        }
+        // A picture taken while others are at work may show a block twice, or one in the place of another.
+        covered = covered.max(block.offset + block.bytes);
+    }
+    holes
 }
 
 impl Inner {

@@ -51,7 +51,7 @@ pub(crate) fn acquire(inner: &Arc<Inner>, key: &str, allocation: &Allocation) ->
     loop {
         let Joined { handle, created } = join(inner, key, allocation)?;
         let Err(error) = handle.access().map(drop) else { return Ok(handle) };
-        if handle.tenancy().was_loaded() {
+        if handle.tenancy().was_loaded() || !is_of_the_source(&error) {
             return Err(error);
         }
         inner.weights.forget(key, handle.tenancy());
@@ -59,6 +59,12 @@ pub(crate) fn acquire(inner: &Arc<Inner>, key: &str, allocation: &Allocation) ->
             return Err(error);
         }
     }
+}
+
+/// Whether another's source may do better. A lack of room says nothing against the entry: it stays under its key, one for
+/// all (D1).
+fn is_of_the_source(error: &Error) -> bool {
+    matches!(error, Error::SourceFailed { .. } | Error::SourcePanicked { .. } | Error::SourceLength { .. })
 }
 
 fn join(inner: &Arc<Inner>, key: &str, allocation: &Allocation) -> Result<Joined, Error> {

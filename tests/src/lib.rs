@@ -1,7 +1,13 @@
-//! Naive twins: the simplest models that can be right, against which the real structures are run.
+//! Naive twins: the simplest models that can be right, against which the real structures are run; and the world in which
+//! behaviours are shown.
 
 pub mod buddy_twin;
 pub mod eviction_twin;
 pub mod pool_twin;
 pub mod residency_twin;
 pub mod table_twin;
+
+pub mod far_device;
+pub mod seeded;
+pub mod sources;
+pub mod world;
