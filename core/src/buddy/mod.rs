@@ -53,11 +53,6 @@ use crate::units::{Bytes, Offset};
 /// Slots of a buddy made by [`Buddy::new`].
 const DEFAULT_SLOTS: usize = if cfg!(freehold_loom) { 2 } else { 64 };
 
-/// A ring may keep this part of the arena from being joined, as a power of two; with more in it, it is emptied before a
-/// search. 1/1024 costs nothing measurable in packing, where rings without a limit cost up to half the peak of a small
-/// arena.
-const RING_SHARE_LOG2: u32 = 12;
-
 /// Places that are tried before the complete search, where other threads take each first.
 const PLACES: usize = 8;
 
@@ -275,15 +270,8 @@ impl Slot<'_> {
         if let Some(run) = self.claim_again(need) {
             return Ok(run);
         }
-        if self.desk.ring().held() > self.buddy.tree.granules() >> RING_SHARE_LOG2 {
-            self.settle_all();
-        }
-        let placed = placement::preferred(need);
-        if let Some(run) = self.claim_place(placed) {
-            return Ok(run);
-        }
-        self.settle_all();
-        if let Some(run) = self.claim_place(placed) {
+        self.desk.ring().drain().for_each(|run| self.settle(run));
+        if let Some(run) = self.claim_place(placement::preferred(need)) {
             return Ok(run);
         }
         let run = verdict::claim_or_refuse(&self.buddy.tree, &self.buddy.slots, need, self.desk)?;
@@ -323,12 +311,6 @@ impl Slot<'_> {
         let Buddy { tree, hints, .. } = self.buddy;
         release::close_ends(tree, run, &mut self.desk.section());
         placement::freed(tree, hints, run);
-    }
-
-    fn settle_all(&self) {
-        for run in self.desk.ring().drain() {
-            self.settle(run);
-        }
     }
 
     /// A run was claimed without knowing its hole: hints at what is free beside it.

@@ -39,7 +39,7 @@ enum Look {
 
 /// The same need at the alignment that large requests are placed at.
 pub(super) fn preferred(need: Need) -> Need {
-    let log2 = need.granules.ilog2().saturating_sub(4) / RADIX_LOG2 * RADIX_LOG2;
+    let log2 = need.granules.ilog2().saturating_sub(6) / RADIX_LOG2 * RADIX_LOG2;
     if need.align.is_power_of_two() { Need { align: need.align.max(1 << log2), ..need } } else { need }
 }
 

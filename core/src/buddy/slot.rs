@@ -51,7 +51,7 @@ pub(super) struct Desk<'a> {
 }
 
 impl SlotState {
-    pub(super) fn new() -> SlotState {
+    fn new() -> SlotState {
         let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
         SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }), ring: CachePadded::new(Ring::new()) }
     }
