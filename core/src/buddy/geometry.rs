@@ -129,6 +129,21 @@ pub(super) struct Need {
     pub(super) align: u64,
 }
 
+impl Need {
+    /// The first granule at or after `at` that a run may start at.
+    #[inline]
+    pub(super) const fn next_start(self, at: u64) -> Option<u64> {
+        if self.align.is_power_of_two() {
+            // A mask instead of a division.
+            return match at.checked_add(self.align - 1) {
+                Some(past) => Some(past & !(self.align - 1)),
+                None => None,
+            };
+        }
+        at.checked_next_multiple_of(self.align)
+    }
+}
+
 /// Neighbouring granules, from `start` up to and without `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {

@@ -75,10 +75,11 @@ fn find_in(
     while left > 0 && *looks > 0 {
         let region = hints.region_from(class, from)?;
         *looks -= 1;
-        match look(tree, hints, class, region, need) {
+        let span = hints.region(class, region);
+        match look(tree, hints, class, region, span, need) {
             Look::Fits(place) => return Some(place),
             Look::Short => left -= 1,
-            Look::Nothing => repair(tree, hints, class, region),
+            Look::Nothing => repair(tree, hints, class, region, span),
         }
         from = region + 1;
     }
@@ -86,30 +87,25 @@ fn find_in(
 }
 
 /// What there is of `class` in one of its regions.
-fn look(tree: &Tree, hints: &Hints, class: usize, region: u64, need: Need) -> Look {
-    let span = hints.region(class, region);
-    if span.granules() > RADIX {
-        look_long(tree, hints, class, span, need)
-    } else {
-        look_short(tree, class, span, need)
+fn look(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run, need: Need) -> Look {
+    if span.granules() <= RADIX {
+        return look_short(tree, class, span, need);
     }
-}
-
-/// A hole that is as long as its region, and starts in it, covers the region's last granule.
-fn look_long(tree: &Tree, hints: &Hints, class: usize, span: Run, need: Need) -> Look {
-    if span.end > tree.granules() {
-        return Look::Nothing;
-    }
-    let start = tree.free_since(span.end, 0);
-    if start == span.end {
-        return Look::Nothing;
-    }
-    let hole = Run { start, end: tree.free_until(span.end, tree.granules()) };
-    if start < span.start || class_of(hole.granules()) != class {
-        hints.clear(class, span.start / span.granules());
+    let Some(hole) = long_hole(tree, span) else { return Look::Nothing };
+    if hole.start < span.start || class_of(hole.granules()) != class {
+        hints.clear(class, region);
         hints.add(hole);
     }
     fit(hole, need).map_or(Look::Short, |run| Look::Fits(Place { hole, run }))
+}
+
+/// A hole that is as long as its region, and starts in it, covers the region's last granule.
+fn long_hole(tree: &Tree, span: Run) -> Option<Run> {
+    if span.end > tree.granules() {
+        return None;
+    }
+    let start = tree.free_since(span.end, 0);
+    (start < span.end).then(|| Run { start, end: tree.free_until(span.end, tree.granules()) })
 }
 
 /// The holes that start in one group: runs of ones in its word, of which the last may go on behind it.
@@ -146,7 +142,7 @@ fn holes_in_group(tree: &Tree, span: Run) -> impl Iterator<Item = Run> {
 
 /// Where in the hole the need goes: as low as its alignment allows.
 fn fit(hole: Run, need: Need) -> Option<Run> {
-    let start = hole.start.checked_next_multiple_of(need.align)?;
+    let start = need.next_start(hole.start)?;
     let end = start.checked_add(need.granules)?;
     (end <= hole.end).then_some(Run { start, end })
 }
@@ -169,13 +165,11 @@ fn longest_in(tree: &Tree, span: Run) -> u64 {
     if span.granules() <= RADIX {
         return holes_in_group(tree, span).map(Run::granules).max().unwrap_or(0);
     }
-    let end = tree.free_until(span.end.min(tree.granules()), tree.granules());
-    end - tree.free_since(span.end.min(tree.granules()), 0)
+    long_hole(tree, span).map_or(0, Run::granules)
 }
 
 /// A hint was wrong: takes it away, and hints at what is there instead.
-fn repair(tree: &Tree, hints: &Hints, class: usize, region: u64) {
-    let span = hints.region(class, region);
+fn repair(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run) {
     hints.clear(class, region);
     if span.granules() <= RADIX {
         holes_in_group(tree, span).take(REPAIRS).for_each(|hole| hints.add(hole));
@@ -209,12 +203,10 @@ pub(super) fn taken(tree: &Tree, hints: &Hints, place: Place) {
     hints.add(Run { start: place.run.end, end: place.hole.end });
 }
 
-/// The run was freed, and closed: joins it with the holes on both sides. Nothing where somebody has taken of it again.
+/// The run was freed, and closed: joins it with the holes on both sides. Somebody may have taken of it again: then the hint is
+/// wrong, and found out like any other.
 pub(super) fn freed(tree: &Tree, hints: &Hints, run: Run) {
-    let start = tree.free_since(run.end, 0);
-    if start > run.start {
-        return;
-    }
+    let start = tree.free_since(run.start, 0);
     let end = tree.free_until(run.end, tree.granules());
     forget(tree, hints, Run { start, end: run.start });
     forget(tree, hints, Run { start: run.end, end });

@@ -41,6 +41,7 @@ pub(super) fn restore(tree: &Tree, piece: Piece) {
 }
 
 /// Whether the piece, or a unit that it lies in, is free: a look, for the caller's mistakes.
+#[inline]
 fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     let own = ones(bit_of(piece.unit), piece.count);
     let start = tree.run(piece).start;
@@ -55,6 +56,7 @@ fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     Ok(())
 }
 
+#[inline]
 fn put_piece(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     let bits = ones(bit_of(piece.unit), piece.count);
     let word = &tree.levels[piece.level].tokens[word_of(piece.unit)];
