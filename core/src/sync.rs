@@ -78,3 +78,27 @@ impl Clone for Finished {
         Finished::default()
     }
 }
+
+/// Words that are only ever hints: nothing that is true or safe depends on what they say, so no model follows them, and
+/// they are the processor's atomics under loom too. Read and written relaxed.
+pub(crate) mod hint {
+    pub(crate) use core::sync::atomic::AtomicU64;
+    use core::sync::atomic::Ordering::Relaxed;
+
+    /// What it says now.
+    pub(crate) fn get(word: &AtomicU64) -> u64 {
+        // Relaxed: a hint.
+        word.load(Relaxed)
+    }
+
+    /// Says something else from now on.
+    pub(crate) fn set(word: &AtomicU64, value: u64) {
+        // Relaxed: a hint.
+        word.store(value, Relaxed);
+    }
+
+    /// `count` words that say nothing yet, as fresh zero pages.
+    pub(crate) fn words(count: usize) -> alloc::boxed::Box<[AtomicU64]> {
+        bytemuck::zeroed_slice_box(count)
+    }
+}

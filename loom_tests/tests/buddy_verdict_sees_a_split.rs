@@ -1,5 +1,6 @@
 //! A unit is being split (claimed above, the rest not yet published below) while another thread looks for a granule of that
 //! rest: it is never told that the arena is exactly full.
+//! At most three preemptions a schedule: to the end it takes minutes.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -10,7 +11,9 @@ use loom::{sync::Arc, thread};
 fn verdict_sees_a_split() {
     const { assert!(freehold_core::LOOM) };
     static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 2));
         let _taken = buddy.take(0, Offset(4), Bytes(12)).unwrap();

@@ -42,7 +42,24 @@ enum Step {
 
 /// Takes exactly `run`. Loads a level at most for every piece, and one compare-exchange; a lost one is tried again, so
 /// retries are bounded by the changes that others make to this word.
+#[inline]
 pub(super) fn take(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {
+    let whole = tree.first_piece(run.start, run.end);
+    if tree.run(whole) == run && take_whole(tree, whole) { Ok(()) } else { take_pieces(tree, run, section) }
+}
+
+/// The run is one piece, free as it would be put: one load, one compare-exchange, and nothing hidden from anyone.
+#[inline]
+fn take_whole(tree: &Tree, piece: Piece) -> bool {
+    let bits = ones(bit_of(piece.unit), piece.count);
+    let word = &tree.levels[piece.level].tokens[word_of(piece.unit)];
+    // Relaxed: only the compare-exchange decides.
+    let seen = word.load(Ordering::Relaxed);
+    // Acquire E1, Release E2: as in `take_at`.
+    seen & bits == bits && word.compare_exchange(seen, seen & !bits, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+fn take_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {
     let mut held: ArrayVec<Piece, MOST_PIECES> = ArrayVec::new();
     let mut at = run.start;
     while at < run.end {

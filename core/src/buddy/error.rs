@@ -42,7 +42,7 @@ pub enum AllocateError {
         requested: Bytes,
         /// The bytes free in all, in however many holes.
         free: Bytes,
-        /// The longest hole.
+        /// The longest hole, as the size classes know it; [`Buddy::largest_hole`](super::Buddy::largest_hole) looks at all.
         largest_hole: Bytes,
         /// True when another thread's operation was under way and may be hiding the hole looked for: try once more
         /// before evicting. False when the verdict is exact: at one moment of this call there was no such hole.

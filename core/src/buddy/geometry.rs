@@ -21,7 +21,12 @@ const MOST_GRANULES: u64 = 1 << 40;
 pub struct Geometry {
     granules: u64,
     granule: u64,
+    /// log2 of the granule where it is a power of two: a shift is an eighth of a division. `NO_SHIFT` where it is not.
+    shift: u32,
 }
+
+/// The granule is no power of two.
+const NO_SHIFT: u32 = u32::MAX;
 
 impl Geometry {
     /// An arena of `arena` bytes, rounded down to whole granules of `granule` bytes. The granule may be any size from 1.
@@ -36,7 +41,8 @@ impl Geometry {
         if granules > MOST_GRANULES {
             return Err(GeometryError::TooMany { granules, limit: MOST_GRANULES });
         }
-        Ok(Geometry { granules, granule: granule.0 })
+        let shift = if granule.0.is_power_of_two() { granule.0.trailing_zeros() } else { NO_SHIFT };
+        Ok(Geometry { granules, granule: granule.0, shift })
     }
 
     /// The bytes that can be handed out in all.
@@ -54,11 +60,26 @@ impl Geometry {
     /// What a block of `bytes` takes from the arena: whole granules.
     #[must_use]
     pub const fn reserved(&self, bytes: Bytes) -> Bytes {
-        Bytes(bytes.0.div_ceil(self.granule).saturating_mul(self.granule))
+        Bytes(self.granules_for(bytes).saturating_mul(self.granule))
     }
 
     pub(super) const fn granules(&self) -> u64 {
         self.granules
+    }
+
+    /// How many granules `bytes` reserve.
+    const fn granules_for(&self, bytes: Bytes) -> u64 {
+        if self.shift == NO_SHIFT {
+            bytes.0.div_ceil(self.granule)
+        } else {
+            (bytes.0 >> self.shift) + (bytes.0 & (self.granule - 1) != 0) as u64
+        }
+    }
+
+    /// The granule that starts at `offset`, if one does.
+    const fn granule_at(&self, offset: Offset) -> Option<u64> {
+        let granule = if self.shift == NO_SHIFT { offset.0 / self.granule } else { offset.0 >> self.shift };
+        if granule * self.granule == offset.0 { Some(granule) } else { None }
     }
 
     pub(super) const fn bytes_of(&self, granules: u64) -> Bytes {
@@ -73,7 +94,7 @@ impl Geometry {
         if request.bytes > self.capacity() {
             return Err(AllocateError::TooLarge { requested: request.bytes, capacity: self.capacity() });
         }
-        Ok(Need { granules: request.bytes.0.div_ceil(self.granule), align: self.align_granules(request.align.0) })
+        Ok(Need { granules: self.granules_for(request.bytes), align: self.align_granules(request.align.0) })
     }
 
     /// Every how many granules a start lies at a multiple of `align` bytes.
@@ -92,11 +113,11 @@ impl Geometry {
 
     /// The run of granules that `bytes` at `offset` reserve, if such a run lies in this arena.
     pub(super) const fn run(&self, offset: Offset, bytes: Bytes) -> Option<Run> {
-        let start = offset.0 / self.granule;
-        if !offset.0.is_multiple_of(self.granule) || bytes.0 == 0 || start >= self.granules {
+        let Some(start) = self.granule_at(offset) else { return None };
+        if bytes.0 == 0 || start >= self.granules {
             return None;
         }
-        let granules = bytes.0.div_ceil(self.granule);
+        let granules = self.granules_for(bytes);
         if granules > self.granules - start { None } else { Some(Run { start, end: start + granules }) }
     }
 }
@@ -106,6 +127,21 @@ impl Geometry {
 pub(super) struct Need {
     pub(super) granules: u64,
     pub(super) align: u64,
+}
+
+impl Need {
+    /// The first granule at or after `at` that a run may start at.
+    #[inline]
+    pub(super) const fn next_start(self, at: u64) -> Option<u64> {
+        if self.align.is_power_of_two() {
+            // A mask instead of a division.
+            return match at.checked_add(self.align - 1) {
+                Some(past) => Some(past & !(self.align - 1)),
+                None => None,
+            };
+        }
+        at.checked_next_multiple_of(self.align)
+    }
 }
 
 /// Neighbouring granules, from `start` up to and without `end`.

@@ -22,10 +22,14 @@
 
 mod audit;
 mod claim;
+mod class;
 mod error;
 mod geometry;
+mod hints;
+mod placement;
 mod release;
 mod request;
+mod ring;
 mod search;
 mod slot;
 mod tree;
@@ -37,14 +41,20 @@ pub use error::{AllocateError, AuditError, FreeError, GeometryError};
 pub use geometry::Geometry;
 pub use request::{Block, Request};
 
-use geometry::Run;
+use claim::Denied;
+use geometry::{Need, Run};
+use hints::Hints;
 use slot::{Desk, Slots};
 use tree::Tree;
+use verdict::Full;
 
 use crate::units::{Bytes, Offset};
 
 /// Slots of a buddy made by [`Buddy::new`].
 const DEFAULT_SLOTS: usize = if cfg!(freehold_loom) { 2 } else { 64 };
+
+/// Places that are tried before the complete search, where other threads take each first.
+const PLACES: usize = 8;
 
 /// One arena's free space: hands out disjoint ranges of offsets, and takes them back.
 ///
@@ -67,6 +77,7 @@ const DEFAULT_SLOTS: usize = if cfg!(freehold_loom) { 2 } else { 64 };
 pub struct Buddy {
     geometry: Geometry,
     tree: Tree,
+    hints: Hints,
     slots: Slots,
 }
 
@@ -80,9 +91,11 @@ impl Buddy {
     /// The same with `slots` slots, at least one: as many as threads will meet here.
     #[must_use]
     pub fn with_slots(geometry: Geometry, slots: usize) -> Buddy {
-        let tree = Tree::new(geometry.granules());
-        release::publish(&tree, Run { start: 0, end: geometry.granules() });
-        Buddy { geometry, tree, slots: Slots::new(slots.max(1)) }
+        let (tree, hints) = (Tree::new(geometry.granules()), Hints::new(geometry.granules()));
+        let whole = Run { start: 0, end: geometry.granules() };
+        release::publish(&tree, whole);
+        hints.add(whole);
+        Buddy { geometry, tree, hints, slots: Slots::new(slots.max(1)) }
     }
 
     /// A slot of its own for the caller, until it is dropped: operations through it write nothing that others write, but
@@ -134,6 +147,11 @@ impl Buddy {
     #[must_use]
     pub fn largest_hole(&self) -> Bytes {
         self.bytes_of(search::holes(&self.tree).map(Run::granules).max().unwrap_or(0))
+    }
+
+    /// The longest hole that the hints lead to: O(holes of its class), and rarely less than there is.
+    fn longest_known_hole(&self) -> Bytes {
+        self.bytes_of(placement::longest(&self.tree, &self.hints))
     }
 
     /// Shows `visit` every hole in address order, as it looks while the walk passes by.
@@ -199,9 +217,9 @@ impl Slot<'_> {
     /// # Errors
     /// [`AllocateError`]: too large for ever, full now, or no bytes at all.
     pub fn allocate(&mut self, request: Request) -> Result<Block, AllocateError> {
-        let Buddy { geometry, tree, slots } = self.buddy;
+        let geometry = &self.buddy.geometry;
         let need = geometry.need(request)?;
-        match verdict::claim_or_refuse(tree, slots, need, self.desk) {
+        match self.claim(need) {
             Ok(run) => {
                 self.desk.allocated(run.granules());
                 Ok(geometry.block(run, request.bytes))
@@ -209,7 +227,7 @@ impl Slot<'_> {
             Err(full) => Err(AllocateError::Full {
                 requested: request.bytes,
                 free: self.buddy.free_bytes(),
-                largest_hole: self.buddy.largest_hole(),
+                largest_hole: self.buddy.longest_known_hole(),
                 in_flight: full.in_flight,
             }),
         }
@@ -241,8 +259,65 @@ impl Slot<'_> {
             return Err(FreeError::AlreadyFree(block));
         }
         self.desk.freed(run.granules());
-        release::close_ends(tree, run, &mut self.desk.section());
+        if let Some(oldest) = self.desk.ring().push(run) {
+            self.settle(oldest);
+        }
         Ok(())
+    }
+
+    /// What was freed here last, then the hole that the hints lead to, then any hole there is, then the verdict.
+    fn claim(&mut self, need: Need) -> Result<Run, Full> {
+        if let Some(run) = self.claim_again(need) {
+            return Ok(run);
+        }
+        self.desk.ring().drain().for_each(|run| self.settle(run));
+        if let Some(run) = self.claim_place(placement::preferred(need)) {
+            return Ok(run);
+        }
+        let run = verdict::claim_or_refuse(&self.buddy.tree, &self.buddy.slots, need, self.desk)?;
+        self.hint_around(run);
+        Ok(run)
+    }
+
+    /// Bounded by the ring: each turn takes an entry out of it.
+    fn claim_again(&self, need: Need) -> Option<Run> {
+        while let Some(run) = self.desk.ring().pop(need.granules, need.align) {
+            if claim::take(&self.buddy.tree, run, &mut self.desk.section()).is_ok() {
+                return Some(run);
+            }
+        }
+        None
+    }
+
+    /// Each lost place is another thread's success; after a few, the complete search decides.
+    fn claim_place(&self, need: Need) -> Option<Run> {
+        let Buddy { tree, hints, .. } = self.buddy;
+        for _ in 0..PLACES {
+            let place = placement::find(tree, hints, need)?;
+            match claim::take(tree, place.run, &mut self.desk.section()) {
+                Ok(()) => {
+                    placement::taken(tree, hints, place);
+                    return Some(place.run);
+                }
+                Err(Denied::Taken) => placement::forget(tree, hints, place.hole),
+                Err(Denied::Scattered) => release::close_all(tree, place.run, &mut self.desk.section()),
+            }
+        }
+        None
+    }
+
+    /// A freed run that nobody asked for again: closes its groups and joins it with its neighbours.
+    fn settle(&self, run: Run) {
+        let Buddy { tree, hints, .. } = self.buddy;
+        release::close_ends(tree, run, &mut self.desk.section());
+        placement::freed(tree, hints, run);
+    }
+
+    /// A run was claimed without knowing its hole: hints at what is free beside it.
+    fn hint_around(&self, run: Run) {
+        let Buddy { tree, hints, .. } = self.buddy;
+        hints.add(Run { start: tree.free_since(run.start, 0), end: run.start });
+        hints.add(Run { start: run.end, end: tree.free_until(run.end, tree.granules()) });
     }
 
     /// Exactly the granules of `bytes` at `offset`, or nothing when one of them is taken, or they do not lie here.
@@ -254,12 +329,13 @@ impl Slot<'_> {
             let mut section = self.desk.section();
             match claim::take(tree, run, &mut section) {
                 Ok(()) => break,
-                Err(claim::Denied::Taken) => return None,
+                Err(Denied::Taken) => return None,
                 // Bounded: a run whose groups are closed is not scattered, unless others free into it meanwhile.
-                Err(claim::Denied::Scattered) => release::close_all(tree, run, &mut section),
+                Err(Denied::Scattered) => release::close_all(tree, run, &mut section),
             }
         }
         self.desk.allocated(run.granules());
+        self.hint_around(run);
         Some(geometry.block(run, bytes))
     }
 }

@@ -13,20 +13,16 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::sequentially_consistent;
 
 /// Sets the tokens of `run`, unless some of it is free already: then nothing is changed, as far as can be seen.
+#[inline]
 pub(super) fn put(tree: &Tree, run: Run) -> Result<(), AlreadyFree> {
-    let mut at = run.start;
-    while at < run.end {
-        let piece = tree.first_piece(at, run.end);
-        refuse_free(tree, piece)?;
-        at = tree.run(piece).end;
-    }
-    at = run.start;
-    while at < run.end {
-        let piece = tree.first_piece(at, run.end);
-        put_piece(tree, piece)?;
-        at = tree.run(piece).end;
-    }
-    Ok(())
+    let piece = tree.first_piece(run.start, run.end);
+    refuse_free(tree, piece)?;
+    if tree.run(piece) == run { put_piece(tree, piece) } else { put_pieces(tree, run) }
+}
+
+fn put_pieces(tree: &Tree, run: Run) -> Result<(), AlreadyFree> {
+    tree.pieces(run).try_for_each(|piece| refuse_free(tree, piece))?;
+    tree.pieces(run).try_for_each(|piece| put_piece(tree, piece))
 }
 
 /// The granules are free already.
@@ -35,12 +31,7 @@ pub(super) struct AlreadyFree;
 
 /// Publishes granules that this thread holds, and nobody else can.
 pub(super) fn publish(tree: &Tree, run: Run) {
-    let mut at = run.start;
-    while at < run.end {
-        let piece = tree.first_piece(at, run.end);
-        restore(tree, piece);
-        at = tree.run(piece).end;
-    }
+    tree.pieces(run).for_each(|piece| restore(tree, piece));
 }
 
 /// Sets exactly these bits again, which this thread holds.
@@ -50,6 +41,7 @@ pub(super) fn restore(tree: &Tree, piece: Piece) {
 }
 
 /// Whether the piece, or a unit that it lies in, is free: a look, for the caller's mistakes.
+#[inline]
 fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     let own = ones(bit_of(piece.unit), piece.count);
     let start = tree.run(piece).start;
@@ -64,6 +56,7 @@ fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     Ok(())
 }
 
+#[inline]
 fn put_piece(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     let bits = ones(bit_of(piece.unit), piece.count);
     let word = &tree.levels[piece.level].tokens[word_of(piece.unit)];

@@ -18,7 +18,7 @@ use crate::sync::sequentially_consistent;
 pub(super) fn first_fit(tree: &Tree, need: Need, from: u64, clear: &mut Option<Section<'_>>) -> Option<Run> {
     let mut at = from;
     loop {
-        let start = next_free(tree, at, clear)?.checked_next_multiple_of(need.align)?;
+        let start = need.next_start(next_free(tree, at, clear)?)?;
         let end = start.checked_add(need.granules).filter(|&end| end <= tree.granules())?;
         match tree.free_since(end, start) {
             free if free <= start => return Some(Run { start, end }),

@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 
 use crossbeam_utils::CachePadded;
 
+use super::ring::Ring;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// One more open section.
@@ -29,6 +30,7 @@ const FREED: u64 = 1 << 32;
 #[derive(Debug)]
 pub(super) struct SlotState {
     hot: CachePadded<Hot>,
+    ring: CachePadded<Ring>,
 }
 
 #[derive(Debug)]
@@ -49,9 +51,9 @@ pub(super) struct Desk<'a> {
 }
 
 impl SlotState {
-    pub(super) fn new() -> SlotState {
+    fn new() -> SlotState {
         let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
-        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }) }
+        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }), ring: CachePadded::new(Ring::new()) }
     }
 
     /// Becomes its owner, unless it has one.
@@ -93,6 +95,11 @@ impl<'a> Desk<'a> {
 
     pub(super) fn is_exclusive(self) -> bool {
         self.exclusive
+    }
+
+    /// What was freed here last.
+    pub(super) fn ring(self) -> &'a Ring {
+        &self.state.ring
     }
 
     /// A section, not yet open.

@@ -93,6 +93,16 @@ impl Tree {
         Piece { level, unit, count: room.min((end - at) >> shift) }
     }
 
+    /// The pieces of `run` in ascending order, in as large units as there are.
+    pub(super) fn pieces(&self, run: Run) -> impl Iterator<Item = Piece> {
+        let mut at = run.start;
+        core::iter::from_fn(move || {
+            let piece = (at < run.end).then(|| self.first_piece(at, run.end))?;
+            at = self.run(piece).end;
+            Some(piece)
+        })
+    }
+
     /// The granules of a piece.
     pub(super) fn run(&self, piece: Piece) -> Run {
         let shift = self.levels[piece.level].shift;

@@ -49,7 +49,7 @@ impl Arena {
             return None;
         }
         let (ids, layout) = self.picture();
-        let plan = layout.open(reserved, granule)?;
+        let plan = layout.open(reserved, granule, Bytes(u64::MAX))?;
         for step in &plan.moves {
             let place = &mut self.blocks[ids[step.block]];
             let block = place.take().expect("the picture shows live blocks");

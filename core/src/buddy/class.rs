@@ -1,0 +1,56 @@
+//! Size classes: four to a doubling, so that the holes of one class differ in length by a quarter at most.
+//!
+//! ```text
+//!   granules   1 | 2 | 3 | 4 | 5 | 6 | 7 | 8-9 | 10-11 | 12-13 | 14-15 | 16-19 | 20-23 | ...
+//!   class      0 | 1 | 2 | 3 | 4 | 5 | 6 |  7  |   8   |   9   |  10   |  11   |  12   | ...
+//! ```
+//! Up to 7 granules a class is one length. A hole of a class and every hole of a class above are as long as the class's
+//! shortest, but only the classes above fit any request of the class.
+
+use super::word::RADIX_LOG2;
+
+/// The class of holes of `granules` granules.
+pub(super) const fn class_of(granules: u64) -> usize {
+    match granules {
+        1 => 0,
+        2 => 1,
+        3 => 2,
+        _ => {
+            let log2 = granules.ilog2();
+            3 + (log2 as usize - 2) * 4 + (granules >> (log2 - 2)) as usize % 4
+        }
+    }
+}
+
+/// log2 of the granules in a region of `class`: at most one hole of the class starts in a region, and then covers the
+/// region's last granule. Below one group's length a region is a group, and several may start there.
+pub(super) const fn region_log2(class: usize) -> u32 {
+    let log2 = shortest_log2(class);
+    if log2 > RADIX_LOG2 { log2 } else { RADIX_LOG2 }
+}
+
+/// log2, rounded down, of the shortest hole of `class`.
+const fn shortest_log2(class: usize) -> u32 {
+    match class {
+        0 => 0,
+        1 | 2 => 1,
+        _ => (class as u32 - 3) / 4 + 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_ascend_without_a_gap() {
+        let mut last = 0;
+        for granules in 2..100_000 {
+            let class = class_of(granules);
+            assert!(class == last || class == last + 1);
+            assert_eq!(granules.ilog2(), shortest_log2(class));
+            last = class;
+        }
+        assert_eq!([1, 2, 3, 4, 7, 8, 9, 10, 16, 19, 20].map(class_of), [0, 1, 2, 3, 6, 7, 7, 8, 11, 11, 12]);
+    }
+}
