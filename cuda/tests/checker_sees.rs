@@ -26,7 +26,7 @@ use indicatif::ProgressBar;
 use parking_lot::Mutex;
 
 use args::{Command, CommandLine};
-use replay::contents::{Contents, block_spans};
+use replay::contents::{Contents, Sight, block_spans};
 
 /// How a device breaks its promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +164,21 @@ fn a_lost_write() {
     assert!(mismatches_on(Arc::new(Liar::new(Fault::LostWrite))) > 0);
 }
 
+/// Every 512 bytes of a block in ordinary memory hold a stamp, whatever its id and size: so much of an overlap shows.
+#[test]
+fn no_large_gap_between_stamps() {
+    for bytes in [1, 511, 4096, 65_536, 65_537, 100_000, 1 << 20, (3 << 20) + 5] {
+        for id in 0..50 {
+            let mut seen = 0;
+            for span in block_spans(id, bytes, Sight::InPlace) {
+                assert!(span.start <= seen + 512 && span.start % 8 == 0 && span.end <= bytes, "{bytes} {id} {span:?}");
+                seen = span.end;
+            }
+            assert_eq!(seen, bytes, "the last byte is one of them");
+        }
+    }
+}
+
 #[test]
 fn a_block_freed_twice() {
     let buddy = Buddy::new(Geometry::new(Bytes(1 << 20), Bytes(512)).unwrap());
@@ -198,13 +213,13 @@ fn place(block: &Block) -> std::ops::Range<usize> {
 
 fn stamp(memory: &mut [u8], block: &Block, id: u32) {
     let bytes = &mut memory[place(block)];
-    for span in block_spans(id, bytes.len() as u64) {
+    for span in block_spans(id, bytes.len() as u64, Sight::InPlace) {
         Contents::of(id).fill(span.start, &mut bytes[span.start as usize..span.end as usize]);
     }
 }
 
 fn is_whole(memory: &[u8], block: &Block, id: u32) -> bool {
     let bytes = &memory[place(block)];
-    let mut spans = block_spans(id, bytes.len() as u64);
+    let mut spans = block_spans(id, bytes.len() as u64, Sight::InPlace);
     spans.all(|span| Contents::of(id).agree(span.start, &bytes[span.start as usize..span.end as usize]))
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use freehold_cuda::{Access, Error, VramHandle};
 
-use super::contents::{self, Contents};
+use super::contents::{self, Contents, Sight};
 use super::meter::Meter;
 
 /// Stamps a block that has just been made.
@@ -17,7 +17,8 @@ pub(super) fn stamp_block(id: u32, handle: &mut VramHandle, meter: &mut Meter) {
 
 fn write_stamps(id: u32, handle: &mut VramHandle, scratch: &mut Vec<u8>) -> Result<(), Error> {
     let (contents, mut access) = (Contents::of(id), handle.access_mut()?);
-    for span in contents::block_spans(id, access.bytes().get()) {
+    let sight = sight(access.as_host_slice());
+    for span in contents::block_spans(id, access.bytes().get(), sight) {
         if let Some(bytes) = access.as_host_slice_mut() {
             contents.fill(span.start, &mut bytes[range(&span)]);
             continue;
@@ -32,14 +33,18 @@ fn write_stamps(id: u32, handle: &mut VramHandle, scratch: &mut Vec<u8>) -> Resu
 /// Looks at a block's stamps: the mirror of [`stamp_block`].
 pub(super) fn check_block(id: u32, handle: &VramHandle, meter: &mut Meter) {
     match handle.access() {
-        Ok(access) => compare(id, &access, contents::block_spans(id, access.bytes().get()), meter),
+        Ok(access) => {
+            let sight = sight(access.as_host_slice());
+            compare(id, &access, contents::block_spans(id, access.bytes().get(), sight), meter);
+        }
         Err(error) => meter.mismatch(|| format!("block {id} could not be read: {error}")),
     }
 }
 
 /// Looks at a weight that has just been accessed; `look` is another number each time, so that other places are seen.
 pub(super) fn check_weight(id: u32, access: &Access<'_>, look: u64, meter: &mut Meter) {
-    compare(id, access, contents::weight_spans(look, access.bytes().get()), meter);
+    let sight = sight(access.as_host_slice());
+    compare(id, access, contents::weight_spans(look, access.bytes().get(), sight), meter);
 }
 
 /// Looks at the bytes where `spans` point, up to the first wrong ones.
@@ -59,6 +64,10 @@ fn compare(id: u32, access: &Access<'_>, spans: impl Iterator<Item = Range<u64>>
             return meter.mismatch(|| format!("tensor {id}: wrong bytes at {}..{}", span.start, span.end));
         }
     }
+}
+
+fn sight(bytes: Option<&[u8]>) -> Sight {
+    if bytes.is_some() { Sight::InPlace } else { Sight::Copied }
 }
 
 fn range(span: &Range<u64>) -> Range<usize> {
