@@ -41,7 +41,7 @@ impl Arena {
         self.buddy.free(0, block);
     }
 
-    /// Moves blocks by the manager's own plan until a hole of so many bytes is open; nothing is pinned here.
+    /// Moves blocks by the manager's own plan, at any price, until a hole of so many bytes is open; nothing is pinned here.
     fn make_way(&mut self, bytes: u64) -> Option<Block> {
         let granule = Bytes(self.granule);
         let reserved = Bytes(bytes).checked_round_up(granule)?;
