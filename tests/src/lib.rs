@@ -11,4 +11,5 @@ pub mod table_twin;
 pub mod far_device;
 pub mod seeded;
 pub mod sources;
+pub mod watchdog;
 pub mod world;
