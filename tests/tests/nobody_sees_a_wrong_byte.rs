@@ -173,7 +173,10 @@ fn eight_threads_over_capacity() {
                 assert!(ended.iter().all(Result::is_ok), "a plugin fell");
             });
             let stats = manager.stats();
-            assert!(stats.evictions > 100 && stats.moves > 10 && samples.load(Relaxed) > 10, "{stats:?}: nothing was under pressure");
+            assert!(
+                stats.evictions > 100 && stats.moves > 10 && samples.load(Relaxed) > 10,
+                "{stats:?}: nothing was under pressure"
+            );
             drop(everybodys);
             let books = manager.audit().unwrap();
             assert_eq!((books.handles, books.resident), (0, units(0)), "seed {seed}");
