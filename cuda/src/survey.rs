@@ -107,9 +107,11 @@ impl Survey {
     /// E1: fails, before anybody is evicted, unless the bytes suffice and some run of an arena without a wall is long enough
     /// once everything that may leave has left, and what may only move has moved.
     pub(crate) fn satisfiable(&self, inner: &Inner, want: &Want<'_>) -> Result<(), Error> {
-        let from_budget = inner.budget.free().get() + self.evictable.budget;
+        // More may be charged than the limit, after the budget was lowered: what leaves then makes good for that first.
+        let stays_charged = inner.budget.used().get().saturating_sub(self.evictable.budget);
+        let in_budget = stays_charged.saturating_add(want.bytes.get()) <= inner.budget.limit().get();
         let from_account = want.account.map_or(0, |account| account.free().get() + self.evictable.account);
-        let enough = from_budget.max(from_account) >= want.bytes.get();
+        let enough = in_budget || from_account >= want.bytes.get();
         if enough && (self.has_run(inner, want) || self.can_grow(inner, want)) {
             Ok(())
         } else {

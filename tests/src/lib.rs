@@ -3,6 +3,7 @@
 
 pub mod buddy_twin;
 pub mod eviction_twin;
+pub mod manager_twin;
 pub mod pool_twin;
 pub mod residency_twin;
 pub mod table_twin;
@@ -10,4 +11,5 @@ pub mod table_twin;
 pub mod far_device;
 pub mod seeded;
 pub mod sources;
+pub mod watchdog;
 pub mod world;

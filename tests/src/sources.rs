@@ -1,9 +1,11 @@
-//! A source that can be told to fail, to panic, to come up short, to give too much, or to wait; and that counts its calls.
+//! Sources for tests. The probe can be told to fail, to panic, to come up short, to give too much, or to wait, and counts
+//! its calls; the moody one decides for itself.
 
+use crate::seeded::Random;
 use crate::world::content;
 use freehold_cuda::{Bytes, Sink, Source, SourceError};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Once};
 
 /// What a [`Probe`] does when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,4 +103,48 @@ impl Source for Probe {
             }
         }
     }
+}
+
+/// A source of `content(seed)` that is often good, and otherwise fails, panics, comes up short, gives too much, or dawdles; by
+/// the count of its calls, so that a repeated run repeats it.
+#[derive(Debug)]
+pub struct Moody {
+    seed: u64,
+    probe: Arc<Probe>,
+}
+
+impl Moody {
+    /// About one call in six goes wrong.
+    #[must_use]
+    pub fn new(seed: u64, bytes: Bytes) -> Moody {
+        Moody { seed, probe: Probe::new(seed, bytes) }
+    }
+}
+
+impl Source for Moody {
+    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+        match Random::new(self.seed, self.probe.calls()).below(24) {
+            0 => self.probe.behave(Manner::Fails),
+            1 => self.probe.behave(Manner::Panics),
+            2 => self.probe.behave(Manner::Short),
+            3 => self.probe.behave(Manner::Long),
+            4 => std::thread::sleep(std::time::Duration::from_micros(500)),
+            5 => std::thread::yield_now(),
+            _ => self.probe.behave(Manner::Good),
+        }
+        self.probe.fill(sink)
+    }
+}
+
+/// Panics of sources are part of some tests: their reports would only hide the real ones.
+pub fn silence_panics_of_sources() {
+    static SILENT: Once = Once::new();
+    SILENT.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if info.payload().downcast_ref::<&str>() != Some(&"the source fell over") {
+                usual(info);
+            }
+        }));
+    });
 }

@@ -2,9 +2,9 @@
 //! Behaviours C5 to C9.
 
 use freehold_cuda::{Allocation, Bytes, Error, Sink, Source, SourceError, VramHandle, VramManager, source};
-use freehold_tests::sources::{Manner, Probe};
+use freehold_tests::sources::{Manner, Probe, silence_panics_of_sources};
 use freehold_tests::world::{World, assert_holds, load, on_both_devices, units, written};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 const BAD: [Manner; 4] = [Manner::Fails, Manner::Panics, Manner::Short, Manner::Long];
 
@@ -27,17 +27,8 @@ fn assert_told(error: &Error, manner: Manner) {
     }
 }
 
-/// Panics of sources are part of these tests: their reports would only hide the real ones.
 fn quietly(claim: impl Fn(&World)) {
-    static QUIET: OnceLock<()> = OnceLock::new();
-    QUIET.get_or_init(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"the source fell over") {
-                usual(info);
-            }
-        }));
-    });
+    silence_panics_of_sources();
     on_both_devices(claim);
 }
 

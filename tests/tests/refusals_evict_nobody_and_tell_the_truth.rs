@@ -33,7 +33,7 @@ fn pins_that_leave_no_run_refuse() {
         let three = load(&manager, 21, 3);
         assert_holds(&three, 21);
         assert_eq!(world.recorder.evicted(), [0, 1, 3].map(|index: usize| handles[index].id()));
-        assert_eq!(manager.stats().moves, 1, "the fourth in order made way by a move, into the place of the first");
+        assert_eq!(manager.stats().moves, 3, "the last three made way by moves, into the places of those who left");
     });
 }
 

@@ -1,0 +1,291 @@
+//! Many threads over capacity, with yields by seed: no wrong byte, no move while pinned, never over the budget, no deadlock,
+//! and exact books at the end. Behaviours G1, G2, G3, G5, H2, C4.
+//!
+//! Each thread works on entries of its own, on entries that it shares with others by key, and on handles that all threads
+//! use. The far device notes every two copies that touch the same bytes at once. A failure prints its seed.
+
+use freehold_cuda::{Access, Allocation, Error, Stats, VramHandle, VramManager};
+use freehold_tests::seeded::{Random, Yielding, perhaps_yield, seed_yields, under_seeds};
+use freehold_tests::watchdog::watch;
+use freehold_tests::world::{World, content, on_both_devices, sourced, units};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+const THREADS: u64 = 8;
+const CAPACITY: u64 = 48;
+
+fn yielding(world: &World, capacity: u64) -> VramManager {
+    world
+        .builder(capacity)
+        .clock(Arc::new(Yielding::default()))
+        .observer(Arc::new(Yielding::default()))
+        .build()
+        .unwrap()
+}
+
+/// Reads all of it twice with yields in between: right both times, and at one address.
+fn assert_stands(access: &Access<'_>, seed: u64) {
+    let (address, right) = (access.address(), content(seed, access.bytes()));
+    for _ in 0..2 {
+        let mut seen = vec![0; right.len()];
+        access.read(0, &mut seen).unwrap();
+        assert!(seen == right, "content {seed} at {address:?}");
+        perhaps_yield();
+    }
+    assert_eq!(access.address(), address, "moved while pinned");
+}
+
+/// Ok, or no room: all else is a defect here.
+fn unless_full<T>(tried: Result<T, Error>) -> Option<T> {
+    match tried {
+        Ok(made) => Some(made),
+        Err(Error::OutOfMemory { .. }) => None,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// One thread's life: allocate, use, write, rank, drop, in random order.
+struct Plugin<'a> {
+    manager: &'a VramManager,
+    everybodys: &'a [VramHandle],
+    random: Random,
+    /// Handles of its own, with what they hold.
+    own: Vec<(VramHandle, u64)>,
+    next: u64,
+}
+
+impl Plugin<'_> {
+    fn step(&mut self) {
+        match self.random.below(10) {
+            0 | 1 => self.allocate(),
+            2 => self.share(),
+            3 => self.write(),
+            4 if !self.own.is_empty() => {
+                let gone = self.pick();
+                drop(self.own.swap_remove(gone));
+            }
+            5 if !self.own.is_empty() => {
+                let (at, priority) = (self.pick(), self.random.below(5) as i32 - 2);
+                self.own[at].0.set_priority(priority);
+            }
+            6 => self.pin_several(),
+            _ => self.use_everybodys(),
+        }
+        self.own.truncate(6);
+    }
+
+    fn pick(&mut self) -> usize {
+        self.random.below(self.own.len() as u64) as usize
+    }
+
+    fn allocate(&mut self) {
+        self.next += THREADS;
+        let asked = sourced(self.next, units(1 + self.random.below(6))).priority(self.random.below(3) as i32);
+        self.own.extend(unless_full(self.manager.allocate(asked)).map(|handle| (handle, self.next)));
+    }
+
+    fn share(&mut self) {
+        let seed = 1000 + self.random.below(3);
+        let asked = sourced(seed, units(3)).priority(self.random.below(3) as i32);
+        let key = format!("shared {seed}");
+        if let Some(shared) = unless_full(self.manager.acquire_shared_weights(&key, asked)) {
+            if let Some(access) = unless_full(shared.access()) {
+                assert_stands(&access, seed);
+            }
+            self.own.push((shared, seed));
+        }
+    }
+
+    /// Writes another content over one of its own; it has to survive evictions and moves from then on.
+    fn write(&mut self) {
+        self.next += THREADS;
+        let next = self.next;
+        let Some((handle, holds)) = self.own.iter_mut().find(|(_, holds)| *holds < 1000 || *holds > 1002) else {
+            return;
+        };
+        let right = content(next, handle.bytes());
+        if let Some(mut access) = unless_full(handle.access_mut()) {
+            access.write(0, &right).unwrap();
+            *holds = next;
+        }
+    }
+
+    fn pin_several(&mut self) {
+        let pinned: Vec<(Access<'_>, u64)> =
+            self.own.iter().take(3).filter_map(|(handle, seed)| Some((unless_full(handle.access())?, *seed))).collect();
+        perhaps_yield();
+        pinned.iter().for_each(|(access, seed)| assert_stands(access, *seed));
+    }
+
+    fn use_everybodys(&mut self) {
+        let at = self.random.below(self.everybodys.len() as u64) as usize;
+        if let Some(access) = unless_full(self.everybodys[at].access()) {
+            assert_stands(&access, 2000 + at as u64);
+        }
+    }
+}
+
+/// H2: counts only grow, the peak is never below the current, the current never above the budget.
+fn assert_consistent(before: &Stats, now: &Stats, budget: u64) {
+    let counts = |stats: &Stats| {
+        [stats.loads, stats.load_bytes, stats.evictions, stats.evicted_bytes, stats.moves, stats.refusals]
+    };
+    assert!(counts(before).iter().zip(counts(now)).all(|(before, now)| *before <= now), "{before:?} then {now:?}");
+    assert!(now.resident_bytes <= now.peak_resident_bytes && now.peak_resident_bytes <= budget, "{now:?} of {budget}");
+}
+
+/// G1, G5, H2.
+#[test]
+fn eight_threads_over_capacity() {
+    let _watchdog = watch("eight threads over capacity", Duration::from_secs(120));
+    on_both_devices(|world| {
+        under_seeds(12, |seed| {
+            let manager = yielding(world, CAPACITY);
+            let everybodys: Vec<VramHandle> =
+                (2000..2010).map(|seed| manager.register(sourced(seed, units(2 + seed % 3))).unwrap()).collect();
+            let (done, samples) = (AtomicBool::new(false), AtomicU64::new(0));
+            std::thread::scope(|scope| {
+                let plugins: Vec<_> = (0..THREADS)
+                    .map(|thread| {
+                        let (manager, everybodys) = (&manager, &everybodys[..]);
+                        let (random, next) = (Random::new(seed, thread), 10_000 + thread);
+                        scope.spawn(move || {
+                            seed_yields(seed, thread);
+                            let mut plugin = Plugin { manager, everybodys, random, own: Vec::new(), next };
+                            (0..500).for_each(|_| plugin.step());
+                        })
+                    })
+                    .collect();
+                let sampler = scope.spawn(|| {
+                    let mut before = manager.stats();
+                    while !done.load(Relaxed) {
+                        let now = manager.stats();
+                        assert_consistent(&before, &now, manager.budget().get());
+                        before = now;
+                        samples.fetch_add(1, Relaxed);
+                        std::thread::yield_now();
+                    }
+                });
+                let ended: Vec<_> = plugins.into_iter().map(|plugin| plugin.join()).collect();
+                done.store(true, Relaxed);
+                sampler.join().unwrap();
+                assert!(ended.iter().all(Result::is_ok), "a plugin fell");
+            });
+            let stats = manager.stats();
+            assert!(
+                stats.evictions > 100 && stats.moves > 10 && samples.load(Relaxed) > 10,
+                "{stats:?}: nothing was under pressure"
+            );
+            drop(everybodys);
+            let books = manager.audit().unwrap();
+            assert_eq!((books.handles, books.resident), (0, units(0)), "seed {seed}");
+            assert_eq!(books.free, units(CAPACITY));
+        });
+    });
+}
+
+/// G2: pairs of pins in opposite orders on a card that has room for one: somebody is refused, nobody deadlocks.
+#[test]
+fn opposite_pin_orders_do_not_deadlock() {
+    let _watchdog = watch("opposite pin orders", Duration::from_secs(60));
+    on_both_devices(|world| {
+        under_seeds(10, |seed| {
+            let manager = yielding(world, 5);
+            let handles: Vec<VramHandle> = (0..2).map(|n| manager.register(sourced(n, units(3))).unwrap()).collect();
+            let refused = AtomicU64::new(0);
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let (handles, refused) = (&handles, &refused);
+                    scope.spawn(move || {
+                        seed_yields(seed, thread);
+                        let (first, second) = if thread % 2 == 0 { (0, 1) } else { (1, 0) };
+                        for _ in 0..50 {
+                            let Some(outer) = unless_full(handles[first].access()) else { continue };
+                            perhaps_yield();
+                            assert!(unless_full(handles[second].access()).is_none(), "both cannot be resident");
+                            refused.fetch_add(1, Relaxed);
+                            assert_stands(&outer, first as u64);
+                        }
+                    });
+                }
+            });
+            assert!(refused.load(Relaxed) > 0);
+            manager.audit().unwrap();
+        });
+    });
+}
+
+/// G3: one handle is read, released and evicted at once: its content is right, or it is "released".
+#[test]
+fn release_races_access_races_eviction() {
+    let _watchdog = watch("release against access against eviction", Duration::from_secs(60));
+    on_both_devices(|world| {
+        under_seeds(150, |seed| {
+            let manager = yielding(world, 4);
+            let handle = manager.register(sourced(7, units(3))).unwrap();
+            std::thread::scope(|scope| {
+                for thread in 0..2 {
+                    let handle = &handle;
+                    scope.spawn(move || {
+                        seed_yields(seed, thread);
+                        for _ in 0..6 {
+                            match handle.access() {
+                                Ok(access) => assert_stands(&access, 7),
+                                Err(Error::Released { .. }) => return,
+                                Err(other) => panic!("{other}"),
+                            }
+                        }
+                    });
+                }
+                scope.spawn(|| {
+                    seed_yields(seed, 2);
+                    for _ in 0..6 {
+                        let _ = unless_full(manager.evict_for_space(units(4)));
+                        perhaps_yield();
+                    }
+                });
+                scope.spawn(|| {
+                    seed_yields(seed, 3);
+                    (0..seed % 7).for_each(|_| perhaps_yield());
+                    handle.release();
+                });
+            });
+            assert!(matches!(handle.access(), Err(Error::Released { .. })));
+            drop(handle);
+            let books = manager.audit().unwrap();
+            assert_eq!((books.handles, books.resident), (0, units(0)));
+        });
+    });
+}
+
+/// G1 and C10: fixed blocks are moved and never evicted while eight threads allocate around them.
+#[test]
+fn fixed_blocks_survive_the_crowd() {
+    let _watchdog = watch("fixed blocks in the crowd", Duration::from_secs(60));
+    on_both_devices(|world| {
+        under_seeds(4, |seed| {
+            let manager = yielding(world, 40);
+            std::thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let manager = &manager;
+                    scope.spawn(move || {
+                        seed_yields(seed, thread);
+                        let mut random = Random::new(seed, thread);
+                        for round in 0..60 {
+                            let number = thread * 1000 + round;
+                            let asked = Allocation::new(units(1 + random.below(3))).fixed();
+                            let Some(mut fixed) = unless_full(manager.allocate(asked)) else { continue };
+                            let right = content(number, fixed.bytes());
+                            fixed.access_mut().unwrap().write(0, &right).unwrap();
+                            let _crowd = unless_full(manager.allocate(sourced(1, units(1 + random.below(12)))));
+                            perhaps_yield();
+                            assert_stands(&fixed.access().unwrap(), number);
+                        }
+                    });
+                }
+            });
+            assert_eq!(manager.audit().unwrap().resident, units(0));
+        });
+    });
+}
