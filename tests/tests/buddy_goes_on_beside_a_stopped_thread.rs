@@ -2,7 +2,7 @@
 //! everything that is free elsewhere, are told "in flight" where it may be more, and wait for nobody.
 //!
 //! The buddy's shipped sources are compiled here once more, over atomics that count their operations and park the thread
-//! at the n-th. Every n is tried until the operation gets through. The parked threads stay parked until the process ends.
+//! at the n-th. Every n is tried until the operation gets through (every seventh where there are a thousand). The parked threads stay parked until the process ends.
 //! Not covered: two stopped threads at once.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
@@ -131,8 +131,13 @@ const GRANULES: u64 = 64 * 64 + 7;
 const HIDDEN: u64 = 2 * 64;
 
 /// Stops a thread at every step of `operation` in turn, and lets this thread go on each time.
-fn stop_at_every_step(request: u64, prepare: fn(&Buddy) -> Vec<Block>, operation: fn(&Buddy, Vec<Block>)) {
-    for step in 0.. {
+fn stop_at_every_step(
+    stride: usize,
+    request: u64,
+    prepare: fn(&Buddy) -> Vec<Block>,
+    operation: fn(&Buddy, Vec<Block>),
+) {
+    for step in (0..).step_by(stride) {
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(GRANULES), Bytes(1)).unwrap(), 2));
         let blocks = prepare(&buddy);
         let kept = blocks.iter().map(|block| block.reserved().get()).sum::<u64>();
@@ -181,7 +186,7 @@ fn taken(buddy: &Buddy, ranges: &[(u64, u64)]) -> Vec<Block> {
 
 #[test]
 fn stopped_while_splitting_a_unit() {
-    stop_at_every_step(3, nothing, |buddy, _| {
+    stop_at_every_step(1, 3, nothing, |buddy, _| {
         let _block = buddy.slot(0).unwrap().allocate(Request::new(Bytes(3)));
     });
 }
@@ -189,6 +194,7 @@ fn stopped_while_splitting_a_unit() {
 #[test]
 fn stopped_while_claiming_over_words() {
     stop_at_every_step(
+        1,
         300,
         |buddy| taken(buddy, &[(0, 30)]),
         |buddy, _| {
@@ -199,7 +205,7 @@ fn stopped_while_claiming_over_words() {
 
 #[test]
 fn stopped_while_taking_a_range() {
-    stop_at_every_step(500, nothing, |buddy, _| {
+    stop_at_every_step(1, 500, nothing, |buddy, _| {
         let _block = buddy.slot(0).unwrap().take(Offset(100), Bytes(500));
     });
 }
@@ -207,6 +213,7 @@ fn stopped_while_taking_a_range() {
 #[test]
 fn stopped_while_freeing_and_joining() {
     stop_at_every_step(
+        1,
         1,
         |buddy| taken(buddy, &[(0, 10), (10, 200), (210, 46)]),
         |buddy, blocks| {
@@ -222,7 +229,7 @@ fn stopped_while_freeing_and_joining() {
 fn stopped_while_refused() {
     // 40 of every 64 granules are free, so 41 are refused after a search of the whole arena.
     let prepare = |buddy: &Buddy| (0..64).flat_map(|unit| taken(buddy, &[(unit * 64 + 40, 24)])).collect();
-    stop_at_every_step(0, prepare, |buddy, _| {
+    stop_at_every_step(7, 0, prepare, |buddy, _| {
         let refused = buddy.slot(0).unwrap().allocate(Request::new(Bytes(41)));
         assert!(matches!(refused, Err(AllocateError::Full { .. })));
     });
@@ -230,7 +237,7 @@ fn stopped_while_refused() {
 
 #[test]
 fn stopped_at_the_shared_slot() {
-    stop_at_every_step(70, nothing, |buddy, _| {
+    stop_at_every_step(1, 70, nothing, |buddy, _| {
         let (_one, _two) = (buddy.slot(0), buddy.slot(1));
         let block = buddy.allocate(0, Request::new(Bytes(70)));
         buddy.free(0, block.unwrap());
