@@ -14,15 +14,20 @@ fn claim_while_buddies_coalesce() {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 2));
         // Three of four groups are taken whole, and two granules of the last: what is free is what the race is about.
-        let _taken = buddy.take(0, Offset(0), Bytes(12)).unwrap();
-        let last = buddy.take(0, Offset(12), Bytes(2)).unwrap();
+        let _taken = buddy.take(0, Offset(1), Bytes(11)).unwrap();
+        let [last, first] = [(12, 2), (0, 1)].map(|(start, bytes)| buddy.take(0, Offset(start), Bytes(bytes)).unwrap());
         let other = Arc::clone(&buddy);
-        let freeing = thread::spawn(move || other.free(0, last));
+        let freeing = thread::spawn(move || {
+            let mut slot = other.slot(0).unwrap();
+            slot.free(last);
+            // This free pushes the other out of the ring, and so the group is closed.
+            slot.free(first);
+        });
         let ours = buddy.allocate(1, Request::new(Bytes(2)));
         freeing.join().unwrap();
         // Two granules are free at every moment: a refusal can only be one that says "in flight".
         assert!(!matches!(ours, Err(AllocateError::Full { in_flight: false, .. })));
-        let taken = 12 + ours.map_or(0, |block| block.reserved().get());
+        let taken = 11 + ours.map_or(0, |block| block.reserved().get());
         assert_eq!(buddy.audit().unwrap().free, Bytes(16 - taken));
     });
     assert!(SCHEDULES.load(Relaxed) > 1);

@@ -1,0 +1,46 @@
+//! One owner frees half of a group, a second frees the other half and closes it, a third gets the whole unit: it sees what
+//! the first wrote to its half (edge E1, through a close).
+//! At most two preemptions a schedule: three threads to the end take minutes.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use freehold_core::{Buddy, Bytes, Geometry, Offset};
+use loom::{cell::UnsafeCell, sync::Arc, thread};
+
+#[test]
+fn coalesced_then_allocate() {
+    const { assert!(freehold_core::LOOM) };
+    static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        SCHEDULES.fetch_add(1, Relaxed);
+        let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 3));
+        let [left, right] = [0, 2].map(|start| buddy.take(0, Offset(start), Bytes(2)).unwrap());
+        let last = buddy.take(0, Offset(12), Bytes(4)).unwrap();
+        let memory = Arc::new(UnsafeCell::new(0));
+        let (one, his) = (Arc::clone(&buddy), Arc::clone(&memory));
+        let first = thread::spawn(move || {
+            write(&his);
+            one.slot(0).unwrap().free(left);
+        });
+        let (other, hers) = (Arc::clone(&buddy), Arc::clone(&memory));
+        let third =
+            thread::spawn(move || other.slot(2).unwrap().take(Offset(0), Bytes(4)).is_some().then(|| write(&hers)));
+        // The second free pushes the first out of the ring: the group is closed if it is full by now.
+        let mut slot = buddy.slot(1).unwrap();
+        for block in [right, last] {
+            slot.free(block);
+        }
+        drop(slot);
+        first.join().unwrap();
+        third.join().unwrap();
+    });
+    assert!(SCHEDULES.load(Relaxed) > 1);
+}
+
+fn write(memory: &UnsafeCell<u32>) {
+    #[allow(unsafe_code)]
+    // SAFETY: I1. Called by whoever owns the granules that stand for this cell: two writes that nothing orders are reported.
+    memory.with_mut(|cell| unsafe { *cell += 1 });
+}
