@@ -59,6 +59,6 @@ pub use observer::{Event, Observer};
 pub use plugin::{Plugin, Stats};
 pub use resize::{BudgetChange, Handover};
 pub use room::Candidate;
-pub use source::{HostBytes, Sink, Source};
+pub use source::{FileRange, HostBytes, PinnedBytes, Safetensors, Sink, Source};
 
 pub use freehold_core::{Bytes, HandleKey, Rank};
