@@ -2,6 +2,7 @@
 
 use crate::budget::Charge;
 use crate::manager::Inner;
+use crate::spill::Spilled;
 use crossbeam_epoch as epoch;
 use freehold_core::Bytes;
 
@@ -19,6 +20,8 @@ pub struct Books {
     pub free: Bytes,
     /// Bytes set aside in reservations, used or not.
     pub set_aside: Bytes,
+    /// Bytes in host memory that evictions wrote out.
+    pub spilled: Bytes,
 }
 
 /// Two books that disagree. Always a defect, or another thread was at work during the audit.
@@ -49,6 +52,14 @@ pub enum BooksError {
         /// The budget's figure.
         charged: Bytes,
     },
+    /// What the entries have in host memory is not what the spill budget was charged.
+    #[error("I6: entries have {held} spilled, {charged} are charged")]
+    Spill {
+        /// Sum over the entries.
+        held: Bytes,
+        /// The spill budget's figure.
+        charged: Bytes,
+    },
     /// A buddy's tree is wrong in itself.
     #[error("I4: arena {arena}: {reason}")]
     Buddy {
@@ -68,6 +79,7 @@ pub(crate) fn audit(inner: &Inner) -> Result<Books, BooksError> {
     let (mut books, mut from_budget) = (Books::default(), 0);
     for entry in inner.table.iter(&guard) {
         books.handles += 1;
+        books.spilled = books.spilled + entry.payload().spilled.lock().as_ref().map_or(Bytes::ZERO, Spilled::bytes);
         let Some(place) = entry.payload().place.get() else { continue };
         let bytes = inner.reserved(entry.payload().bytes);
         books.buffers += 1;
@@ -99,6 +111,9 @@ fn compare(inner: &Inner, books: &mut Books, from_budget: Bytes) -> Result<(), B
     let gauge = Bytes(inner.tally.read().resident_bytes);
     if held != gauge {
         return Err(BooksError::Gauge { held, gauge });
+    }
+    if books.spilled != inner.spill.budget.used() {
+        return Err(BooksError::Spill { held: books.spilled, charged: inner.spill.budget.used() });
     }
     let charged = inner.budget.used();
     if from_budget > charged {

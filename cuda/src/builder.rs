@@ -9,6 +9,8 @@ use crate::manager::{Inner, VramManager};
 use crate::memory::{DeviceMemory, HostDevice};
 use crate::observer::Observer;
 use crate::plugin::{Plugin, Tally};
+use crate::prefetch::Prefetcher;
+use crate::spill::SpillStore;
 use crate::weights::Register;
 use freehold_core::{Bytes, Geometry, Table};
 use parking_lot::Mutex;
@@ -23,6 +25,7 @@ pub struct VramManagerBuilder {
     budget: Bytes,
     granule: Bytes,
     arena: Option<Bytes>,
+    spill_budget: Bytes,
     moves: bool,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -35,6 +38,7 @@ impl VramManagerBuilder {
             budget: Bytes::ZERO,
             granule: Bytes(512),
             arena: None,
+            spill_budget: Bytes(u64::MAX),
             moves: true,
             clock: None,
             observer: None,
@@ -63,6 +67,13 @@ impl VramManagerBuilder {
     /// this gets its own. Where nothing is said there is one arena of the whole budget, which packs tightest.
     pub fn arena_bytes(mut self, bytes: Bytes) -> Self {
         self.arena = Some(bytes);
+        self
+    }
+
+    /// How much host memory may hold what evictions write out: entries without a source, and those written to since they
+    /// came. What does not fit is not evictable. Where nothing is said, there is no limit.
+    pub fn spill_budget(mut self, bytes: Bytes) -> Self {
+        self.spill_budget = bytes;
         self
     }
 
@@ -104,6 +115,7 @@ impl VramManagerBuilder {
         let inner = Inner {
             device,
             budget: Budget::new(budget),
+            spill: SpillStore::new(self.spill_budget),
             arenas,
             granule: self.granule,
             table: Table::new(crossbeam_epoch::default_collector().clone()),
@@ -111,6 +123,7 @@ impl VramManagerBuilder {
             room: Mutex::new(()),
             freed: event_listener::Event::new(),
             waiting: AtomicUsize::new(0),
+            prefetcher: Prefetcher::default(),
             moves: self.moves,
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,

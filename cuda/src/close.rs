@@ -61,8 +61,10 @@ pub(crate) fn close(inner: &Inner) -> LeakReport {
             resident: state.residency() == freehold_core::Residency::Resident,
             pins: state.pins(),
         });
-        inner.settle(entry, entry.residency().release());
+        inner.conclude(entry, entry.residency().release());
     }
+    inner.prefetcher.end();
+    inner.spill.trim();
     report.live.sort_unstable_by_key(|leak| leak.id);
     for (_, arena) in inner.arenas.iter() {
         match arena.give_back() {

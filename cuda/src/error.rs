@@ -36,6 +36,12 @@ pub enum Error {
         /// Resident bytes that nobody may evict now: pinned, in transit, or declared fixed.
         pinned: Bytes,
     },
+    /// Two tensors of one model would have the same name.
+    #[error("{label:?} is there twice")]
+    DuplicateTensor {
+        /// The model's label and the tensor's name.
+        label: Arc<str>,
+    },
     /// The backing source returned an error; the entry is as it was before.
     #[error("the source of {label:?} failed: {reason}")]
     SourceFailed {

@@ -1,14 +1,11 @@
 //! Evict: one entry's memory goes, its identity stays. The mirror of `materialise`.
-#![allow(unsafe_code, reason = "the claim is what makes an entry's bytes readable here: A2 of arena.rs")]
-// A2, here: between `begin_evict` won and `finish_evict` or `cancel_evict`, this thread has the entry to itself.
 
-use crate::error::Error;
 use crate::manager::Inner;
 use crate::observer::Event;
 use crate::room::{Candidate, Want};
-use crate::tenant::{Departure, Tenant};
+use crate::spill::NotSpilled;
 use crossbeam_epoch as epoch;
-use freehold_core::{Claim, Entry, Victim};
+use freehold_core::{Claim, Victim};
 
 impl Inner {
     /// Evicts `victim` if it may still leave; says whether it did.
@@ -25,8 +22,11 @@ impl Inner {
             return false;
         }
         let tenant = entry.payload();
-        if let Err(error) = self.write_out(entry) {
-            tracing::warn!(%error, label = &*tenant.label, "an entry could not be written out and stays");
+        if let Err(error) = self.spill(entry) {
+            // Over the budget is no news: the survey counted it among what stays, unless it was written to since.
+            if !matches!(error, NotSpilled::OverBudget(_)) {
+                tracing::warn!(%error, label = &*tenant.label, "an entry could not be written out and stays");
+            }
             self.settle(entry, entry.residency().cancel_evict());
             return false;
         }
@@ -42,21 +42,7 @@ impl Inner {
         self.tally.evicted(tenant.bytes);
         tenant.plugin.tally().evicted(tenant.bytes);
         self.free_place(tenant);
-        self.settle(entry, entry.residency().finish_evict());
+        self.conclude(entry, entry.residency().finish_evict());
         true
-    }
-
-    /// Copies the bytes to host memory where they exist nowhere else: no source, or written since they came (C10, C11).
-    fn write_out(&self, entry: &Entry<Tenant>) -> Result<(), Error> {
-        let tenant = entry.payload();
-        if tenant.departure == Departure::Sourced && !entry.residency().snapshot().is_dirty() {
-            return Ok(());
-        }
-        let Some(span) = self.span(tenant) else { return Ok(()) };
-        let mut copy = vec![0; tenant.bytes.get() as usize].into_boxed_slice();
-        // SAFETY: A2. The entry is claimed: nobody writes its bytes.
-        unsafe { span.read(0, &mut copy) }?;
-        *tenant.spilled.lock() = Some(copy);
-        Ok(())
     }
 }

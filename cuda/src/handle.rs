@@ -3,6 +3,7 @@
 
 use crate::access::{Access, AccessMut};
 use crate::error::Error;
+use crate::prefetch::Prefetch;
 use crate::tenancy::Tenancy;
 use crate::weights::Membership;
 use freehold_core::{Bytes, HandleKey, Residency};
@@ -69,6 +70,15 @@ impl VramHandle {
             return Err(Error::Immutable { label: Arc::clone(&self.tenancy.tenant().label) });
         }
         AccessMut::new(&self.tenancy)
+    }
+
+    /// Begins to bring the content and returns at once: see [`prefetch`](crate::VramManager::prefetch).
+    ///
+    /// # Errors
+    /// [`Error::Released`].
+    pub fn prefetch(&self) -> Result<Prefetch, Error> {
+        self.check()?;
+        self.tenancy.inner().prefetcher.ask(&self.tenancy)
     }
 
     /// Counts as a use without an access (B4): the entry becomes the hottest.

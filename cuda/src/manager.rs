@@ -21,12 +21,14 @@ use crate::handle::VramHandle;
 use crate::memory::DeviceMemory;
 use crate::observer::{Event, Observer};
 use crate::plugin::{Plugin, Stats, Tally};
+use crate::prefetch::Prefetcher;
 use crate::room::{Candidate, Want};
+use crate::spill::SpillStore;
 use crate::tenancy::Tenancy;
 use crate::tenant::Tenant;
 use crate::weights::{self, Register};
 use crossbeam_epoch as epoch;
-use freehold_core::{Bytes, Duty, Entry, FollowUp, Owner, Table};
+use freehold_core::{Bytes, Duty, Entry, FollowUp, Owner, Residency, Table};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -57,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) arenas: Arenas,
     pub(crate) granule: Bytes,
     pub(crate) budget: Budget,
+    /// How much host memory may hold what evictions wrote out.
+    pub(crate) spill: SpillStore,
     pub(crate) table: Table<Tenant>,
     pub(crate) weights: Register,
     /// Whoever makes room has the turn, so that victims leave in exact order. Not taken where the request fits, on an
@@ -66,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) freed: event_listener::Event,
     /// How many wait for memory: while any do, surveys mark what is in the way.
     pub(crate) waiting: AtomicUsize,
+    pub(crate) prefetcher: Prefetcher,
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -299,6 +304,14 @@ impl Inner {
         if follow_up.wake {
             entry.payload().changed.notify(usize::MAX);
             self.freed.notify(usize::MAX);
+        }
+    }
+
+    /// As `settle`, after a transition that may have ended an entry without memory: what of it was spilled goes too.
+    pub(crate) fn conclude(&self, entry: &Entry<Tenant>, follow_up: FollowUp) {
+        self.settle(entry, follow_up);
+        if entry.residency().snapshot().residency() == Residency::Released {
+            self.forget_spilled(entry.payload());
         }
     }
 

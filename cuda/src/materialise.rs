@@ -10,7 +10,7 @@ use crate::observer::Event;
 use crate::room::Want;
 use crate::source::{Sink, Source};
 use crate::tenancy::Tenancy;
-use freehold_core::{Bytes, Claim, Pin, Want as WantState};
+use freehold_core::{Bytes, Claim, Pin, Residency, Want as WantState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -52,6 +52,18 @@ impl Inner {
         }
     }
 
+    /// Brings an absent entry's bytes before anybody uses them, and does nothing where they are there or on their way. Each
+    /// turn of the loop follows an eviction of this entry that has come to its end.
+    pub(crate) fn bring_early(&self, tenancy: &Tenancy) -> Result<(), Error> {
+        loop {
+            match tenancy.entry().residency().begin_materialise() {
+                Claim::Won => return self.bring(tenancy, 0),
+                Claim::Lost(state) if state.residency() == Residency::Evicting => wait_until_settled(tenancy),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     /// Finds a place, fills it, and makes the entry resident with `pins` pins. The claim has been won.
     fn bring(&self, tenancy: &Tenancy, pins: u32) -> Result<(), Error> {
         let claimed = Claimed { tenancy, finished: false };
@@ -88,24 +100,13 @@ fn wait_until_settled(tenancy: &Tenancy) {
 impl Claimed<'_> {
     /// The bytes, from where they are now: written out at the last eviction, or at the source.
     fn fill(&self, span: &Span<'_>) -> Result<Filled, Error> {
-        if self.restore(span)? {
+        if self.tenancy.inner().restore(self.tenancy.entry(), span)? {
             return Ok(Filled::Loaded);
         }
         match self.tenancy.source() {
             Some(source) => self.pour(&**source, span).map(|()| Filled::Loaded),
             None => Ok(Filled::Fresh),
         }
-    }
-
-    /// Copies back what was spilled; it stays dirty, because no source has it. Says whether there was anything.
-    fn restore(&self, span: &Span<'_>) -> Result<bool, Error> {
-        let mut spilled = self.tenancy.tenant().spilled.lock();
-        let Some(bytes) = spilled.as_deref() else { return Ok(false) };
-        // SAFETY: A2. The claim is ours.
-        unsafe { span.write(0, bytes) }?;
-        *spilled = None;
-        self.tenancy.entry().residency().mark_dirty();
-        Ok(true)
     }
 
     /// Calls the source, with no lock held, and counts what it gives.
@@ -153,7 +154,7 @@ impl Drop for Claimed<'_> {
         }
         let (inner, entry) = (self.tenancy.inner(), self.tenancy.entry());
         inner.free_place(entry.payload());
-        inner.settle(entry, entry.residency().fail_materialise());
+        inner.conclude(entry, entry.residency().fail_materialise());
     }
 }
 

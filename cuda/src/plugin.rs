@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) moves: Counter,
     pub(crate) moved_bytes: Counter,
     pub(crate) refusals: Counter,
+    pub(crate) spills: Counter,
+    pub(crate) spilled: ResidentGauge,
     pub(crate) resident: ResidentGauge,
 }
 
@@ -45,6 +47,12 @@ pub struct Stats {
     pub moved_bytes: u64,
     /// Requests that found no room.
     pub refusals: u64,
+    /// Evictions that had to write the content out to host memory.
+    pub spills: u64,
+    /// Bytes in host memory now that evictions wrote out.
+    pub spilled_bytes: u64,
+    /// The most of those there ever were at once.
+    pub peak_spilled_bytes: u64,
     /// Bytes resident now, in whole granules.
     pub resident_bytes: u64,
     /// The most bytes that were ever resident at once, in whole granules.
@@ -62,6 +70,11 @@ impl Tally {
         self.evicted_bytes.add(bytes.get());
     }
 
+    pub(crate) fn spilled(&self, bytes: Bytes) {
+        self.spills.add(1);
+        self.spilled.add(bytes.get());
+    }
+
     pub(crate) fn moved(&self, bytes: Bytes) {
         self.moves.add(1);
         self.moved_bytes.add(bytes.get());
@@ -69,6 +82,7 @@ impl Tally {
 
     pub(crate) fn read(&self) -> Stats {
         let (resident_bytes, peak_resident_bytes) = self.resident.read();
+        let (spilled_bytes, peak_spilled_bytes) = self.spilled.read();
         Stats {
             loads: self.loads.get(),
             load_bytes: self.load_bytes.get(),
@@ -77,6 +91,9 @@ impl Tally {
             moves: self.moves.get(),
             moved_bytes: self.moved_bytes.get(),
             refusals: self.refusals.get(),
+            spills: self.spills.get(),
+            spilled_bytes,
+            peak_spilled_bytes,
             resident_bytes,
             peak_resident_bytes,
         }

@@ -61,6 +61,7 @@ impl VramManager {
     /// The device's, where it refuses to take a region back.
     pub fn trim(&self) -> Result<Bytes, Error> {
         let _turn = self.inner().room.lock();
+        self.inner().spill.trim();
         Ok(self.inner().arenas.trim()?)
     }
 }

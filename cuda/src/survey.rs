@@ -8,6 +8,7 @@ use crate::budget::{Account, Charge};
 use crate::error::Error;
 use crate::manager::Inner;
 use crate::room::{Candidate, Want};
+use crate::spill::Unspillable;
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
 use freehold_core::compaction::{Layout, Occupant};
@@ -48,7 +49,7 @@ enum Standing {
     Nothing,
     /// It may leave.
     Evictable,
-    /// It stays on the card, but nobody uses it now: fixed, and not pinned.
+    /// It stays on the card, but nobody uses it now: fixed, or too much for the spill budget, and not pinned.
     Movable,
     /// It stays where it is: pinned, or on its way in or out.
     Wall,
@@ -73,6 +74,13 @@ fn standing(entry: &Entry<Tenant>) -> Standing {
     if state.is_evictable() { tenant.departure.unused() } else { Standing::Wall }
 }
 
+impl Standing {
+    /// What may leave but for the spill budget stays, and may be moved.
+    fn unless_kept(self, kept: bool) -> Standing {
+        if kept && matches!(self, Standing::Evictable) { Standing::Movable } else { self }
+    }
+}
+
 impl Departure {
     /// What an entry of this kind is while nobody uses it.
     fn unused(self) -> Standing {
@@ -87,9 +95,10 @@ impl Survey {
         let (mut evictable, mut staying) = (Evictable::default(), Vec::new());
         // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
+        let unspillable = Unspillable::take(inner, &guard);
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
             let bytes = inner.reserved(entry.payload().bytes);
-            match look(entry) {
+            match look(entry).unless_kept(unspillable.contains(entry)) {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable.add(entry.payload(), bytes, account);
@@ -200,7 +209,11 @@ impl Inner {
     /// All that may leave now, in the order of leaving.
     pub(crate) fn leaving_order(&self) -> Vec<Candidate> {
         let guard = epoch::pin();
-        let evictable = self.table.iter(&guard).filter(|entry| matches!(standing(entry), Standing::Evictable));
+        let unspillable = Unspillable::take(self, &guard);
+        let evictable = self
+            .table
+            .iter(&guard)
+            .filter(|entry| matches!(standing(entry).unless_kept(unspillable.contains(entry)), Standing::Evictable));
         let mut order: Vec<Candidate> = evictable.map(Candidate::of).collect();
         order.sort_unstable_by_key(|candidate| candidate.rank);
         order

@@ -22,6 +22,8 @@ pub(crate) struct Tenancy {
     source: Option<Arc<dyn Source>>,
     // Relaxed: it only says whether a first load ever came to its end.
     loaded: AtomicBool,
+    // Relaxed: it only keeps the entry from standing in the prefetch queue twice.
+    queued: AtomicBool,
     consumers: Mutex<Consumers>,
     // Alive as long as anybody may want to bring the entry back within it.
     _reservation: Option<Reservation>,
@@ -38,6 +40,7 @@ impl Tenancy {
             owner: Some(owner),
             source,
             loaded: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             consumers: Mutex::default(),
             _reservation: allocation.reservation.clone(),
         }
@@ -71,6 +74,16 @@ impl Tenancy {
         self.loaded.store(true, Relaxed);
     }
 
+    /// Whether the entry was not in the prefetch queue before.
+    pub(crate) fn enter_queue(&self) -> bool {
+        !self.queued.swap(true, Relaxed)
+    }
+
+    /// The mirror of `enter_queue`.
+    pub(crate) fn leave_queue(&self) {
+        self.queued.store(false, Relaxed);
+    }
+
     /// Makes the entry the hottest.
     pub(crate) fn touch(&self) {
         self.entry().touch(self.inner.tick());
@@ -93,7 +106,7 @@ impl Tenancy {
     /// Gives the memory up: at once, or when the last pin or the operation in progress ends. Idempotent.
     pub(crate) fn let_go(&self) {
         let settled = self.entry().residency().release();
-        self.inner.settle(self.entry(), settled);
+        self.inner.conclude(self.entry(), settled);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::allocation::{Allocation, Backing};
 use crate::arena::Place;
 use crate::budget::{Account, Charge, Reservation};
 use crate::plugin::Plugin;
+use crate::spill::Spilled;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
@@ -35,8 +36,8 @@ pub(crate) struct Tenant {
     pub(crate) departure: Departure,
     pub(crate) account: Option<Account>,
     pub(crate) place: PlaceCell,
-    /// What was written out at the last eviction. Touched in exclusive states only, so nobody ever waits for it.
-    pub(crate) spilled: Mutex<Option<Box<[u8]>>>,
+    /// What was written out at the last eviction. Touched in exclusive states and after the end only: nobody waits for it.
+    pub(crate) spilled: Mutex<Option<Spilled>>,
     /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
     pub(crate) changed: Event,
 }

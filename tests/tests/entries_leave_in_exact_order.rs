@@ -27,7 +27,7 @@ fn exactly_as_many_leave_as_needed() {
         let handles: Vec<VramHandle> =
             [4, 1, 3, 1].iter().zip(0..).map(|(&size, seed)| load(&manager, seed, size)).collect();
         let _fits = load(&manager, 10, 1);
-        assert_eq!(world.recorder.evicted(), []);
+        assert_eq!(world.recorder.evicted(), [0; 0]);
         let _five = load(&manager, 11, 5); // a best fit would take 1 and 2 out of the middle: the order says 0 and 1
         assert_eq!(world.recorder.evicted(), [handles[0].id(), handles[1].id()]);
     });
@@ -166,9 +166,9 @@ fn eviction_is_physical_and_happens_once() {
         let handles: Vec<VramHandle> = (0..4).map(|seed| load(&manager, seed, 1)).collect();
         assert_eq!(all_leave(world, &manager).len(), 4);
         assert_eq!(manager.audit().unwrap().free, units(4));
-        assert_eq!(all_leave(world, &manager), []);
+        assert_eq!(all_leave(world, &manager), [0; 0]);
         let whole = written(&manager, 9, Allocation::new(units(4)).fixed());
-        assert_eq!(world.recorder.evicted(), []);
+        assert_eq!(world.recorder.evicted(), [0; 0]);
         assert!(matches!(handles[0].access(), Err(Error::OutOfMemory { evictable: Bytes(0), .. })));
         assert_holds(&whole, 9);
     });

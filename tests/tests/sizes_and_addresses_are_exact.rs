@@ -18,7 +18,7 @@ fn zero_bytes_cost_nothing() {
         let guard = nothing_else.access().unwrap();
         assert_eq!(guard.address().0, 0, "no address that could be mistaken for one");
         assert!(guard.read(0, &mut [0]).is_err(), "there is no byte to read");
-        assert_eq!(world.recorder.evicted(), []);
+        assert_eq!(world.recorder.evicted(), [0; 0]);
         assert_holds(&full, 1);
         assert_eq!(manager.audit().unwrap().buffers, 1);
     });
@@ -32,7 +32,7 @@ fn room_for_nothing_evicts_nobody() {
         let _full = load(&manager, 1, 4);
         assert_eq!(manager.evict_for_space(Bytes(0)).unwrap(), []);
         assert_eq!(manager.reserve(Bytes(0)).unwrap().bytes(), Bytes(0));
-        assert_eq!(world.recorder.evicted(), []);
+        assert_eq!(world.recorder.evicted(), [0; 0]);
     });
 }
 
@@ -117,7 +117,7 @@ fn the_brim_is_usable() {
         let manager = world.manager(100);
         let mut handles: Vec<VramHandle> = (0..33).map(|seed| load(&manager, seed, 3)).collect();
         handles.push(load(&manager, 33, 1));
-        assert_eq!(world.recorder.evicted(), []);
+        assert_eq!(world.recorder.evicted(), [0; 0]);
         assert_eq!(manager.stats().resident_bytes, units(100).get());
         handles.push(manager.allocate(sourced(34, Bytes(1))).unwrap());
         assert_eq!(world.recorder.evicted(), [handles[0].id()]);

@@ -1,55 +1,12 @@
-//! Where bytes can be had again: the backing source, and the sink it pours them into.
-//!
-//! A source is called once per materialisation (C4), with no internal lock held (C8), and must give exactly the
-//! entry's bytes: the sink counts (C7).
+//! The sink: takes an entry's bytes in order and counts them (C7).
 
 use crate::error::SourceError;
 use crate::memory::DeviceError;
 use std::io;
-use std::sync::Arc;
 
-/// Something that can produce an entry's bytes, again and again, always the same.
-pub trait Source: Send + Sync {
-    /// Writes the entry's bytes, all of them and no more.
-    ///
-    /// # Errors
-    /// Whatever kept the bytes from coming. The entry is then as it was before, and the next access asks again (C5).
-    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError>;
-}
-
-/// Bytes in ordinary memory, shared with whoever else holds them.
-#[derive(Clone, Debug)]
-pub struct HostBytes(pub Arc<[u8]>);
-
-impl Source for HostBytes {
-    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-        sink.write(&self.0)
-    }
-}
-
-/// A source that is given the whole buffer to fill. Not for sources that may come up short: see [`writer`].
-///
-/// ```
-/// let zeros = freehold_cuda::source::closure(|target| {
-///     target.fill(0);
-///     Ok(())
-/// });
-/// # let _ = zeros;
-/// ```
-pub fn closure(fill: impl Fn(&mut [u8]) -> Result<(), SourceError> + Send + Sync) -> impl Source {
-    writer(move |sink: &mut Sink<'_>| sink.fill_with(&fill))
-}
-
-/// A source that writes piece by piece; [`Sink`] is an [`io::Write`].
-pub fn writer(write: impl Fn(&mut Sink<'_>) -> Result<(), SourceError> + Send + Sync) -> impl Source {
-    struct Writer<F>(F);
-    impl<F: Fn(&mut Sink<'_>) -> Result<(), SourceError> + Send + Sync> Source for Writer<F> {
-        fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-            (self.0)(sink)
-        }
-    }
-    Writer(write)
-}
+/// How much of a buffer that the host cannot reach is staged at a time: enough to keep a copy engine busy, too little
+/// to be missed.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Takes an entry's bytes in order and counts them.
 pub struct Sink<'a> {
@@ -93,7 +50,7 @@ impl<'a> Sink<'a> {
         let start = self.given;
         self.given = start.saturating_add(bytes.len() as u64);
         if self.given > self.expected {
-            return Err(SourceError::new(format!("{} bytes for an entry of {}", self.given, self.expected)));
+            return Err(self.too_many());
         }
         match &mut self.target {
             Target::Direct(target) => target[start as usize..self.given as usize].copy_from_slice(bytes),
@@ -118,6 +75,41 @@ impl<'a> Sink<'a> {
         let mut staging = vec![0; self.remaining() as usize];
         fill(&mut staging)?;
         self.write(&staging)
+    }
+
+    /// Takes the next `length` bytes piece by piece: `read` is given each piece's place, counted from 0, and the piece to
+    /// fill. No more than a piece is ever held in between, however large the entry.
+    ///
+    /// # Errors
+    /// What `read` returns, the device's refusal, or more bytes than the entry has room for: none is read then.
+    pub fn read_from(
+        &mut self,
+        length: u64,
+        mut read: impl FnMut(u64, &mut [u8]) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        if length > self.remaining() {
+            self.given = self.given.saturating_add(length);
+            return Err(self.too_many());
+        }
+        if let Target::Direct(target) = &mut self.target {
+            read(0, &mut target[self.given as usize..][..length as usize])?;
+            self.given += length;
+            return Ok(());
+        }
+        let mut staging = vec![0; PIECE_BYTES.min(length as usize)];
+        let mut at = 0;
+        // Each turn takes one piece more.
+        while at < length {
+            let piece = &mut staging[..PIECE_BYTES.min((length - at) as usize)];
+            read(at, piece)?;
+            self.write(piece)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn too_many(&self) -> SourceError {
+        SourceError::new(format!("{} bytes for an entry of {}", self.given, self.expected))
     }
 
     /// How many bytes came, and the device's refusal where there was one.
