@@ -3,8 +3,8 @@
 
 pub mod buddy_twin;
 pub mod eviction_twin;
-pub mod manager_twin;
 pub mod files;
+pub mod manager_twin;
 pub mod pool_twin;
 pub mod residency_twin;
 pub mod table_twin;

@@ -169,7 +169,7 @@ fn turn_knobs(manager: &VramManager, over: &AtomicBool, seed: u64) {
 fn round(world: &World, seed: u64) -> u64 {
     let yielding = Arc::new(Yielding::default());
     let builder = world.builder(CAPACITY).clock(yielding.clone()).observer(yielding);
-    let builder = if seed % 3 == 0 { builder.arena_bytes(units(CAPACITY / 3)) } else { builder };
+    let builder = if seed.is_multiple_of(3) { builder.arena_bytes(units(CAPACITY / 3)) } else { builder };
     let manager = builder.build().unwrap();
     let plugins: Vec<Plugin> = (0..4).map(|n| manager.plugin(&format!("plugin {n}"))).collect();
     let crowd: Vec<VramHandle> = (500..512).map(|seed| manager.register(sourced(seed, units(4))).unwrap()).collect();
@@ -191,7 +191,7 @@ fn round(world: &World, seed: u64) -> u64 {
         }
         scope.spawn(|| turn_knobs(&manager, &over, seed));
         std::thread::sleep(ROUND);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             manager.close();
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -222,7 +222,7 @@ fn thirty_two_threads_and_every_misfortune() {
     while Instant::now() < end {
         seed += 1;
         println!("round {seed}");
-        let world = if seed % 2 == 0 { World::host() } else { World::far() };
+        let world = if seed.is_multiple_of(2) { World::host() } else { World::far() };
         checked += round(&world, seed / 2 + 1);
         world.check();
         if let Some(far) = &world.far {
