@@ -218,7 +218,7 @@ fn thirty_two_threads_and_every_misfortune() {
     silence_panics_of_sources();
     let _watchdog = watch("the soak", Duration::from_secs(60 + 3 * seconds()));
     let end = Instant::now() + Duration::from_secs(seconds());
-    let (mut seed, mut checked, mut after_two) = (0, 0, 0);
+    let (mut seed, mut checked, mut after_two) = (0_u64, 0, 0);
     while Instant::now() < end {
         seed += 1;
         println!("round {seed}");
