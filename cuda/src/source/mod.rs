@@ -2,7 +2,7 @@
 //!
 //! A source is called once per materialisation (C4), with no internal lock held (C8), and must give exactly the
 //! entry's bytes: the sink counts (C7). It lives as long as any handle needs it, goes with the last, and is never called
-//! after that (C13).
+//! after that (C13); one that a prefetch is in the middle of calling goes when that call returns.
 //!
 //! | source | the bytes are | choose it for |
 //! | --- | --- | --- |
@@ -28,7 +28,8 @@ pub use sink::Sink;
 use crate::error::SourceError;
 use std::sync::Arc;
 
-/// Something that can produce an entry's bytes, again and again, always the same.
+/// Something that can produce an entry's bytes, again and again, always the same. Called on the thread that accesses the
+/// entry first, or on the manager's own for a prefetch.
 pub trait Source: Send + Sync {
     /// Writes the entry's bytes, all of them and no more.
     ///
