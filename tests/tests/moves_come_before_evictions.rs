@@ -181,3 +181,43 @@ fn nobody_leaves_while_the_bytes_suffice() {
         });
     });
 }
+
+/// B2, B3: where every block may move at its price, places do not matter: whoever leaves is who leaves by counting bytes, in
+/// exact order, with sizes mixed.
+#[test]
+fn with_moves_eviction_is_exact_byte_counting() {
+    const CARD: u64 = 40;
+    on_both_devices(|world| {
+        under_seeds(60, |seed| {
+            let mut random = Random::new(seed, 0);
+            let manager = world.manager(CARD);
+            world.recorder.take();
+            let mut handles: Vec<VramHandle> = Vec::new();
+            let mut order: Vec<usize> = Vec::new(); // the resident ones, coldest first
+            for _ in 0..200 {
+                let used = if handles.len() < 24 && random.once_in(3) {
+                    handles.push(manager.register(sourced(handles.len() as u64, units(4 + random.below(7)))).unwrap());
+                    continue;
+                } else if handles.is_empty() {
+                    continue;
+                } else {
+                    random.below(handles.len() as u64) as usize
+                };
+                assert_holds(&handles[used], used as u64);
+                let mut expected = Vec::new();
+                match order.iter().position(|at| *at == used) {
+                    Some(at) => drop(order.remove(at)),
+                    None => {
+                        let size = |at: &usize| handles[*at].reserved_bytes().get() / U;
+                        while order.iter().map(size).sum::<u64>() + size(&used) > CARD {
+                            expected.push(handles[order.remove(0)].id());
+                        }
+                    }
+                }
+                order.push(used);
+                assert_eq!(world.recorder.evicted(), expected);
+            }
+            assert!(manager.stats().evictions > 20 && manager.stats().moves > 0, "{:?}", manager.stats());
+        });
+    });
+}

@@ -186,3 +186,23 @@ fn nobody_is_forgotten() {
         assert_eq!(manager.audit().unwrap().handles, 0);
     });
 }
+
+/// E5: who waits sleeps: the failed attempts of several who wait for the same do not wake each other.
+#[test]
+fn those_who_wait_do_not_wake_each_other() {
+    let _watchdog = watch("waiting for the same", Duration::from_secs(20));
+    on_both_devices(|world| {
+        let manager = world.manager(4);
+        let absent = manager.register(sourced(1, units(4))).unwrap();
+        let pinned = load(&manager, 2, 1);
+        let _guard = pinned.access().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| assert!(absent.access_timeout(5 * SHORT).is_err()));
+                scope.spawn(|| assert!(manager.allocate_timeout(sourced(3, units(4)), 5 * SHORT).is_err()));
+            }
+        });
+        let refusals = manager.stats().refusals;
+        assert!(refusals < 100, "{refusals} attempts of six who waited for a tenth of a second");
+    });
+}
