@@ -49,12 +49,20 @@ pub(crate) fn sequentially_consistent() {
     atomic::fence(atomic::Ordering::SeqCst);
 }
 
-/// Part of a value that is published whole: under loom, whoever follows its address must find that it was finished. Elsewhere nothing.
+/// Part of a value that is published by its address: under loom, whoever follows the address must find the value finished and not
+/// yet gone. Elsewhere nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
     #[cfg(freehold_loom)]
     mark: atomic::AtomicU64,
+    #[cfg(freehold_loom)]
+    reading: loom::cell::UnsafeCell<()>,
 }
+
+// SAFETY: nothing is ever reached through the cell. Loom watches who looks at it, and whether that is ordered before its end.
+#[cfg(freehold_loom)]
+#[allow(unsafe_code)]
+unsafe impl Sync for Finished {}
 
 impl Finished {
     /// Last thing before the publication.
@@ -68,14 +76,18 @@ impl Finished {
     pub(crate) fn check(&self) {
         // Relaxed: as in `mark`.
         #[cfg(freehold_loom)]
-        assert_eq!(self.mark.load(atomic::Ordering::Relaxed), 1, "followed before it was published");
+        assert_eq!(self.mark.load(atomic::Ordering::Relaxed), 1, "followed before its publication, or after its end");
+        #[cfg(freehold_loom)]
+        self.reading.with(|_| ());
     }
-}
 
-impl Clone for Finished {
-    /// A copy is another value, not finished yet.
-    fn clone(&self) -> Finished {
-        Finished::default()
+    /// In place of freeing the memory under loom, so that who still follows the address is caught and not undefined.
+    pub(crate) fn gone(&self) {
+        // Relaxed: as in `mark`.
+        #[cfg(freehold_loom)]
+        self.mark.store(2, atomic::Ordering::Relaxed);
+        #[cfg(freehold_loom)]
+        self.reading.with_mut(|_| ());
     }
 }
 

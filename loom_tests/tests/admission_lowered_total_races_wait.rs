@@ -9,7 +9,10 @@ static SCHEDULES: AtomicU64 = AtomicU64::new(0);
 #[test]
 fn a_lowered_total_tells_whoever_is_just_queueing() {
     const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
-    loom::model(|| {
+    // Without a bound it passes too, in half a minute.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(4);
+    model.check(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let pool = Arc::new(MemoryPool::new(Bytes(2)).unwrap());
         let held = pool.try_acquire(1).unwrap();

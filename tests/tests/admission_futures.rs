@@ -106,4 +106,24 @@ fn a_thousand_waiters_are_served_each_once() {
         let Poll::Ready(Ok(next)) = poll(waiting, &waker) else { panic!("it is the turn of {turn}") };
         lease = Some(next);
     }
+    assert_eq!(Arc::strong_count(&woken), 2, "the pool keeps nothing of those it has served");
+}
+
+#[test]
+fn what_threads_left_behind_goes_with_the_pool_at_the_latest() {
+    let (woken, waker) = executor();
+    let pool = MemoryPool::new(Bytes(2)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    let (mut kept, mut dropped) = (pool.acquire_async(2), pool.acquire_async(1));
+                    let _ = (poll(&mut kept, &waker), poll(&mut dropped, &waker));
+                }
+            });
+        }
+    });
+    assert_eq!((pool.available_bytes(), pool.waiting().0), (Bytes(2), 0));
+    drop(pool);
+    assert_eq!(Arc::strong_count(&woken), 2);
 }

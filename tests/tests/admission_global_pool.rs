@@ -1,16 +1,55 @@
 //! The pool of the process is installed, replaced, refused and taken away as P10 says. One test: there is one such pool.
 
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
 use freehold_core::Bytes;
 use freehold_cuda::admission::GlobalPoolError;
 use freehold_cuda::{global_pool, init_global_pool, set_global_pool};
 
 const GIB: u64 = 1 << 30;
 
+/// The log of one thread, a line an event.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl tracing::field::Visit for Line {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        self.0 += &format!("{}={value:?} ", field.name());
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 #[test]
 fn the_pool_of_the_process() {
     assert!(global_pool().is_none(), "nobody installed one");
 
-    let first = init_global_pool(1.5, 2).unwrap().unwrap();
+    let log = Log::default();
+    let first = tracing::subscriber::with_default(log.clone(), || init_global_pool(1.5, 2)).unwrap().unwrap();
+    let lines = log.0.lock().unwrap().clone();
+    let [line] = &lines[..] else { panic!("one line was to be logged: {lines:?}") };
+    for part in ["bytes=805306368", "budget_bytes=1610612736", "processes=2"] {
+        assert!(line.contains(part), "{line}");
+    }
     assert_eq!(first.total_bytes(), Bytes(3 * GIB / 4));
     assert_eq!(global_pool().unwrap().total_bytes(), first.total_bytes());
 

@@ -13,7 +13,6 @@ use rpds::RedBlackTreeMapSync;
 
 use super::fairness::{Fairness, Place};
 use super::word::Plain;
-use crate::sync::Finished;
 
 /// One who waits.
 #[derive(Clone, Debug)]
@@ -29,7 +28,6 @@ pub(super) struct Ledger {
     pub(super) closed: bool,
     pub(super) waiting_bytes: u64,
     queue: RedBlackTreeMapSync<Place, Waiter>,
-    pub(super) finished: Finished,
 }
 
 /// What the pool's total and policy are while a decision is made.
@@ -45,7 +43,7 @@ pub(super) type Next = (Ledger, Vec<Waker>);
 impl Ledger {
     pub(super) fn without_queue(plain: Plain) -> Ledger {
         let queue = RedBlackTreeMapSync::new_sync();
-        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue, finished: Finished::default() }
+        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue }
     }
 
     /// What a plain word can say of this ledger: everything, once nobody waits.
@@ -127,6 +125,12 @@ impl Ledger {
             }
         }
         (self, wake)
+    }
+
+    /// The wakers go, the rest stays: where a model keeps the memory of what was freed.
+    #[cfg(freehold_loom)]
+    pub(super) fn forget_waiters(&mut self) {
+        self.queue = RedBlackTreeMapSync::new_sync();
     }
 
     fn removed(&self, place: Place, bytes: u64) -> Ledger {

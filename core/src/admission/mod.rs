@@ -2,9 +2,9 @@
 //!
 //! One atomic word decides everything. While nobody waits it is the number of free bytes, and to enter or to leave is one
 //! compare-exchange of it (`word`). When somebody has to wait it becomes the address of an immutable `ledger`: the number
-//! and the queue together, replaced as a whole by whoever acts next (`cell`). So a grant is one step, which takes the
-//! bytes and removes the waiter at once; a cancelled waiter either was granted before or is gone; and a thread stopped
-//! anywhere blocks no other.
+//! and the queue together, replaced as a whole by whoever acts next (`cell`) and freed by the last to leave (`retired`).
+//! So a grant is one step, which takes the bytes and removes the waiter at once; a cancelled waiter either was granted before
+//! or is gone; and a thread stopped anywhere blocks no other.
 //!
 //! ```text
 //!            take(n), give(n)                          enter, withdraw, give, close, set_total
@@ -25,6 +25,7 @@ mod fairness;
 mod lease;
 mod ledger;
 mod passage;
+mod retired;
 mod word;
 
 use core::fmt;

@@ -1,0 +1,31 @@
+//! Two threads change the queue at once: were the ledger that one has replaced freed while the other still reads it, or while it
+//! can still be found, that one would follow the address of something gone.
+use freehold_core::{Bytes, MemoryPool};
+use loom::sync::Arc;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Waker};
+
+static SCHEDULES: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn a_replaced_ledger_outlives_its_readers() {
+    const { assert!(freehold_core::LOOM, "this model must run on loom's atomics") };
+    loom::model(|| {
+        SCHEDULES.fetch_add(1, Relaxed);
+        let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());
+        let held = pool.try_acquire(1).unwrap();
+        let mut first = Box::pin(pool.acquire_async(1));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let other = pool.clone();
+        let thread = loom::thread::spawn(move || {
+            let mut second = Box::pin(other.acquire_async(1));
+            let _ = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        });
+        drop(first);
+        thread.join().unwrap();
+        drop(held);
+        assert_eq!((pool.available_bytes(), pool.waiting().0), (Bytes(1), 0));
+    });
+    assert!(SCHEDULES.load(Relaxed) > 1);
+}
