@@ -13,8 +13,8 @@ fn verdict_sees_a_hole_that_moves() {
     loom::model(|| {
         SCHEDULES.fetch_add(1, Relaxed);
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(8), Bytes(1)).unwrap(), 2));
-        let first = buddy.take(0, Offset(0), Bytes(1)).unwrap();
-        let _taken = buddy.take(0, Offset(1), Bytes(6)).unwrap();
+        let first = buddy.allocate(0, Request::new(Bytes(1))).unwrap();
+        let _taken = buddy.allocate(0, Request::new(Bytes(6))).unwrap();
         // Only granule 7 is free. The mover frees 0, and takes 7 after that.
         let other = Arc::clone(&buddy);
         let moving = thread::spawn(move || {

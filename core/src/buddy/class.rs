@@ -29,6 +29,11 @@ pub(super) const fn region_log2(class: usize) -> u32 {
     if log2 > RADIX_LOG2 { log2 } else { RADIX_LOG2 }
 }
 
+/// Whether holes of `class` are shorter than a group: then they lie in the words of level 0, and several may start in a region.
+pub(super) const fn is_short(class: usize) -> bool {
+    shortest_log2(class) < RADIX_LOG2
+}
+
 /// log2, rounded down, of the shortest hole of `class`.
 const fn shortest_log2(class: usize) -> u32 {
     match class {

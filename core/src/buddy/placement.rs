@@ -8,12 +8,12 @@
 //! Holes are found through [`hints`](super::hints), looked at in the tree, and the hints are kept up on both sides: an
 //! allocation takes its hole out and adds what is left of it, a free takes its neighbours out and adds the joined hole.
 
-use super::class::class_of;
+use super::class::{class_of, is_short};
 use super::geometry::{Need, Run};
 use super::hints::Hints;
 use super::search::next_free;
 use super::tree::Tree;
-use super::word::{RADIX, RADIX_LOG2, ones_up};
+use super::word::{RADIX_LOG2, ones_up};
 use crate::sync::atomic::Ordering;
 
 /// Holes of the request's own class that are looked at before a class above is.
@@ -88,7 +88,7 @@ fn find_in(
 
 /// What there is of `class` in one of its regions.
 fn look(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run, need: Need) -> Look {
-    if span.granules() <= RADIX {
+    if is_short(class) {
         return look_short(tree, class, span, need);
     }
     let Some(hole) = long_hole(tree, span) else { return Look::Nothing };
@@ -156,13 +156,13 @@ pub(super) fn longest(tree: &Tree, hints: &Hints) -> u64 {
             from = region + 1;
             Some(hints.region(class, region))
         });
-        regions.take(LOOKS).map(|span| longest_in(tree, span)).max().filter(|&granules| granules > 0)
+        regions.take(LOOKS).map(|span| longest_in(tree, class, span)).max().filter(|&granules| granules > 0)
     };
     hints.classes_down().find_map(in_class).unwrap_or(0)
 }
 
-fn longest_in(tree: &Tree, span: Run) -> u64 {
-    if span.granules() <= RADIX {
+fn longest_in(tree: &Tree, class: usize, span: Run) -> u64 {
+    if is_short(class) {
         return holes_in_group(tree, span).map(Run::granules).max().unwrap_or(0);
     }
     long_hole(tree, span).map_or(0, Run::granules)
@@ -171,7 +171,7 @@ fn longest_in(tree: &Tree, span: Run) -> u64 {
 /// A hint was wrong: takes it away, and hints at what is there instead.
 fn repair(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run) {
     hints.clear(class, region);
-    if span.granules() <= RADIX {
+    if is_short(class) {
         holes_in_group(tree, span).take(REPAIRS).for_each(|hole| hints.add(hole));
         return;
     }
@@ -191,7 +191,7 @@ pub(super) fn forget(tree: &Tree, hints: &Hints, hole: Run) {
     let class = class_of(hole.granules());
     let (region, span) = hints.region_of(class, hole.start);
     let another = |other: Run| class_of(other.granules()) == class;
-    if span.granules() > RADIX || !holes_in_group(tree, span).any(another) {
+    if !is_short(class) || !holes_in_group(tree, span).any(another) {
         hints.clear(class, region);
     }
 }
