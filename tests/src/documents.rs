@@ -1,0 +1,5 @@
+//! The examples in the documents are tests: each document is the comment of a type that exists while they run.
+
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;
