@@ -3,3 +3,11 @@
 #[doc = include_str!("../../README.md")]
 #[derive(Debug)]
 pub struct Readme;
+
+#[doc = include_str!("../../docs/plugin-authors.md")]
+#[derive(Debug)]
+pub struct PluginAuthors;
+
+#[doc = include_str!("../../docs/engine-authors.md")]
+#[derive(Debug)]
+pub struct EngineAuthors;
