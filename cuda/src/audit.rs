@@ -1,4 +1,5 @@
 //! The audit of the whole: what the handles hold, what the buddies gave out and what the budget was charged agree (G5).
+//! A fault names its invariant by the number that it has in ARCHITECTURE.md.
 
 use crate::budget::Charge;
 use crate::manager::Inner;
@@ -29,7 +30,7 @@ pub struct Books {
 #[non_exhaustive]
 pub enum BooksError {
     /// The blocks of the entries are not what the buddies gave out.
-    #[error("I1: entries hold {held}, the buddies gave out {given_out}")]
+    #[error("I12: entries hold {held}, the buddies gave out {given_out}")]
     Blocks {
         /// Sum over the entries.
         held: Bytes,
@@ -37,7 +38,7 @@ pub enum BooksError {
         given_out: Bytes,
     },
     /// The gauge of resident bytes is not what the entries hold.
-    #[error("I2: entries hold {held}, the gauge says {gauge}")]
+    #[error("I12: entries hold {held}, the gauge says {gauge}")]
     Gauge {
         /// Sum over the entries.
         held: Bytes,
@@ -45,7 +46,7 @@ pub enum BooksError {
         gauge: Bytes,
     },
     /// More is held than the budget was charged for.
-    #[error("I3: entries hold {held} of the budget, {charged} are charged")]
+    #[error("I11: entries hold {held} of the budget, {charged} are charged")]
     Budget {
         /// Sum over the entries charged to the budget.
         held: Bytes,
@@ -53,7 +54,7 @@ pub enum BooksError {
         charged: Bytes,
     },
     /// What the entries have in host memory is not what the spill budget was charged.
-    #[error("I6: entries have {held} spilled, {charged} are charged")]
+    #[error("I13: entries have {held} spilled, {charged} are charged")]
     Spill {
         /// Sum over the entries.
         held: Bytes,
@@ -61,7 +62,7 @@ pub enum BooksError {
         charged: Bytes,
     },
     /// A buddy's tree is wrong in itself.
-    #[error("I4: arena {arena}: {reason}")]
+    #[error("I1 to I3: arena {arena}: {reason}")]
     Buddy {
         /// Which arena.
         arena: u32,
@@ -69,7 +70,7 @@ pub enum BooksError {
         reason: String,
     },
     /// The table is wrong in itself.
-    #[error("I5: {0}")]
+    #[error("I7: {0}")]
     Table(String),
 }
 

@@ -1,8 +1,39 @@
 //! Freehold: several engines share one card's memory and know nothing of each other.
 //!
 //! A [`VramManager`] divides a budget of device memory among handles. A [`VramHandle`] keeps its identity when its
-//! memory is evicted; the next access brings the content back from its backing source. The core, `freehold-core`, decides
+//! memory is evicted; the next access brings the content back from its backing [`source`]. The core, `freehold-core`, decides
 //! who may enter, where it lives and when it must leave; this crate binds that to real memory.
+//!
+//! ```
+//! use freehold_cuda::{Allocation, Bytes, HostBytes, VramManager};
+//!
+//! let manager = VramManager::builder().budget(Bytes(8192)).build()?;
+//! let layer = |n: u8| Allocation::new(Bytes(6000)).label("layer").source(HostBytes(vec![n; 6000].into()));
+//! let first = manager.allocate(layer(1))?;
+//! let second = manager.allocate(layer(2))?; // no room for both: the first is evicted
+//! assert!(!first.is_resident());
+//! assert_eq!(first.access()?.as_host_slice(), Some(&[1; 6000][..])); // and comes back, the second leaves
+//! # drop(second);
+//! # Ok::<(), freehold_cuda::Error>(())
+//! ```
+//!
+//! | to | see |
+//! | --- | --- |
+//! | make a manager | [`VramManagerBuilder`], [`DeviceMemory`] |
+//! | ask for memory | [`VramManager::allocate`], [`Allocation`] |
+//! | use it | [`VramHandle::access`], [`Access`], [`AccessMut`] |
+//! | say where bytes come from | [`source`], [`ModelSource`] |
+//! | share | [`VramManager::acquire_shared_weights`], [`VramManager::acquire_shared_model`] |
+//! | ask before a job | [`MemoryPool`], [`admission`] |
+//! | understand a refusal | [`Error`] |
+//! | see what happened | [`Stats`], [`Observer`], [`LeakReport`], [`VramManager::audit`] |
+//!
+//! # Progress
+//! Access to a resident entry, an allocation that fits and a free are lock-free. Making room is done by one thread at a
+//! time, so that victims leave in exact order. No lock is held around a source or an observer.
+//!
+//! # Panics
+//! Where panics unwind, one in a backing source becomes an error. With `panic = "abort"` it ends the process.
 
 // What a caller says, and what it hears.
 mod allocation;

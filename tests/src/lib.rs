@@ -14,3 +14,6 @@ pub mod seeded;
 pub mod sources;
 pub mod watchdog;
 pub mod world;
+
+#[cfg(doctest)]
+pub mod documents;
