@@ -38,6 +38,7 @@ mod manager;
 mod materialise;
 mod model;
 mod moves;
+mod policy;
 mod prefetch;
 mod room;
 mod spill;
@@ -61,6 +62,7 @@ pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Reg
 pub use model::{Model, ModelSource};
 pub use observer::{Event, Observer};
 pub use plugin::{Plugin, Stats};
+pub use policy::{EntryFacts, EvictionOrder, Policy};
 pub use prefetch::Prefetch;
 pub use resize::{BudgetChange, Handover};
 pub use room::Candidate;
