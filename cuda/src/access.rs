@@ -23,8 +23,7 @@ pub struct AccessMut<'h> {
 
 impl<'h> Access<'h> {
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
-        tenancy.pin()?;
-        tenancy.touch();
+        tenancy.use_and_pin()?;
         Ok(Access { tenancy })
     }
 

@@ -9,6 +9,7 @@ use crate::manager::{Inner, VramManager};
 use crate::memory::{DeviceMemory, HostDevice};
 use crate::observer::Observer;
 use crate::plugin::{Plugin, Tally};
+use crate::policy::Policy;
 use crate::prefetch::Prefetcher;
 use crate::spill::SpillStore;
 use crate::weights::Register;
@@ -27,6 +28,7 @@ pub struct VramManagerBuilder {
     arena: Option<Bytes>,
     spill_budget: Bytes,
     moves: bool,
+    policy: Policy,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -40,6 +42,7 @@ impl VramManagerBuilder {
             arena: None,
             spill_budget: Bytes(u64::MAX),
             moves: true,
+            policy: Policy::default(),
             clock: None,
             observer: None,
         }
@@ -84,6 +87,12 @@ impl VramManagerBuilder {
         self
     }
 
+    /// Who leaves first among entries of one priority: the least recently used, where nothing is said.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// The clock by which last use is told.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -125,6 +134,7 @@ impl VramManagerBuilder {
             waiting: AtomicUsize::new(0),
             prefetcher: Prefetcher::default(),
             moves: self.moves,
+            policy: self.policy,
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,
             tally: Tally::default(),

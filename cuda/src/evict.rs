@@ -2,16 +2,17 @@
 
 use crate::manager::Inner;
 use crate::observer::Event;
+use crate::policy::Order;
 use crate::room::{Candidate, Want};
 use crate::spill::NotSpilled;
 use crossbeam_epoch as epoch;
-use freehold_core::{Claim, Victim};
+use freehold_core::{Claim, Rank, Victim};
 
 impl Inner {
     /// Evicts `victim` if it may still leave; says whether it did.
     pub(crate) fn evict(
         &self,
-        victim: &Victim,
+        victim: &Victim<Order>,
         want: &Want<'_>,
         told: &mut Vec<Event>,
         left: &mut Vec<Candidate>,
@@ -30,15 +31,11 @@ impl Inner {
             self.settle(entry, entry.residency().cancel_evict());
             return false;
         }
-        left.push(Candidate { rank: victim.rank, ..Candidate::of(entry) });
+        // The priority it was chosen by, which may have been changed since.
+        let rank = Rank { priority: victim.rank.priority, ..entry.rank() };
+        left.push(Candidate { rank, ..Candidate::of(entry) });
         let plugin = tenant.plugin.shared_name();
-        told.push(Event::Evicted {
-            id: entry.id(),
-            bytes: tenant.bytes,
-            plugin,
-            rank: victim.rank,
-            needed: want.bytes,
-        });
+        told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes });
         self.tally.evicted(tenant.bytes);
         tenant.plugin.tally().evicted(tenant.bytes);
         self.free_place(tenant);

@@ -69,6 +69,7 @@ mod manager;
 mod materialise;
 mod model;
 mod moves;
+mod policy;
 mod prefetch;
 mod room;
 mod spill;
@@ -92,6 +93,7 @@ pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Reg
 pub use model::{Model, ModelSource};
 pub use observer::{Event, Observer};
 pub use plugin::{Plugin, Stats};
+pub use policy::{EntryFacts, EvictionOrder, Policy};
 pub use prefetch::Prefetch;
 pub use resize::{BudgetChange, Handover};
 pub use room::Candidate;

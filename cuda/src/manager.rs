@@ -21,6 +21,7 @@ use crate::handle::VramHandle;
 use crate::memory::DeviceMemory;
 use crate::observer::{Event, Observer};
 use crate::plugin::{Plugin, Stats, Tally};
+use crate::policy::Policy;
 use crate::prefetch::Prefetcher;
 use crate::room::{Candidate, Want};
 use crate::spill::SpillStore;
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) prefetcher: Prefetcher,
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
+    pub(crate) policy: Policy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) tally: Tally,

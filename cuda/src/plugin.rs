@@ -1,8 +1,9 @@
 //! A plugin is a name on the statistics: whoever holds handles.
 
 use crate::counters::{Counter, ResidentGauge};
+use crate::policy::Rhythm;
 use freehold_core::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A plugin's name and its part of the statistics. Clones are the same plugin.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Plugin(Arc<Ledger>);
 struct Ledger {
     name: Arc<str>,
     tally: Tally,
+    /// Made by the first use that a policy learns from: whoever does not learn, pays nothing.
+    rhythm: OnceLock<Rhythm>,
 }
 
 /// What is counted for a plugin, and for the manager as a whole.
@@ -102,7 +105,7 @@ impl Tally {
 
 impl Plugin {
     pub(crate) fn new(name: &str) -> Self {
-        Plugin(Arc::new(Ledger { name: Arc::from(name), tally: Tally::default() }))
+        Plugin(Arc::new(Ledger { name: Arc::from(name), tally: Tally::default(), rhythm: OnceLock::new() }))
     }
 
     /// The plugin's name.
@@ -117,6 +120,15 @@ impl Plugin {
 
     pub(crate) fn tally(&self) -> &Tally {
         &self.0.tally
+    }
+
+    /// What was learned of its uses, if anything.
+    pub(crate) fn rhythm(&self) -> Option<&Rhythm> {
+        self.0.rhythm.get()
+    }
+
+    pub(crate) fn learn(&self) -> &Rhythm {
+        self.0.rhythm.get_or_init(Rhythm::new)
     }
 
     /// What has been counted for this plugin so far.

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::manager::Inner;
 use crate::observer::Event;
 use crate::plugin::Plugin;
+use crate::policy::Order;
 use crate::survey::Survey;
 use crate::tenant::Tenant;
 use freehold_core::{AllocateError, Bytes, HandleKey, Rank, Victim};
@@ -37,7 +38,7 @@ const MOVE_PRICE: u64 = 10;
 const FRUITLESS_ROUNDS: usize = 64;
 
 /// What moving may copy before the next victim leaves instead. With no victim left, anything.
-fn worth_moving(next: Option<&Victim>) -> Bytes {
+fn worth_moving(next: Option<&Victim<Order>>) -> Bytes {
     next.map_or(Bytes(u64::MAX), |victim| Bytes(victim.bytes.get().saturating_mul(MOVE_PRICE)))
 }
 

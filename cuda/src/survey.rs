@@ -7,6 +7,7 @@ use crate::arena::Place;
 use crate::budget::{Account, Charge};
 use crate::error::Error;
 use crate::manager::Inner;
+use crate::policy::Order;
 use crate::room::{Candidate, Want};
 use crate::spill::Unspillable;
 use crate::tenant::{Departure, Tenant};
@@ -18,7 +19,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 /// What may leave, in order, and what stands in the way.
 pub(crate) struct Survey {
-    pub(crate) victims: Victims,
+    pub(crate) victims: Victims<64, Order>,
     /// What may leave, by whose bytes it would give back.
     evictable: Evictable,
     /// Blocks that stay on the card, by address.
@@ -92,6 +93,7 @@ impl Survey {
     /// What is charged to `account` counts as the request's own.
     pub(crate) fn take(inner: &Inner, account: Option<&Account>) -> Self {
         let guard = epoch::pin();
+        let now = inner.tick();
         let (mut evictable, mut staying) = (Evictable::default(), Vec::new());
         // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
@@ -102,7 +104,7 @@ impl Survey {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable.add(entry.payload(), bytes, account);
-                    return Some(Victim { rank: entry.rank(), key: entry.key(), bytes });
+                    return Some(Victim { rank: Order::of(&inner.policy, entry, now), key: entry.key(), bytes });
                 }
                 Standing::Movable => staying.extend(Staying::of(inner, entry.payload(), inner.moves)),
                 Standing::Wall => staying.extend(Staying::of(inner, entry.payload(), false)),
@@ -214,9 +216,11 @@ impl Inner {
             .table
             .iter(&guard)
             .filter(|entry| matches!(standing(entry).unless_kept(unspillable.contains(entry)), Standing::Evictable));
-        let mut order: Vec<Candidate> = evictable.map(Candidate::of).collect();
-        order.sort_unstable_by_key(|candidate| candidate.rank);
-        order
+        let now = self.tick();
+        let place = |entry| (Order::of(&self.policy, entry, now), Candidate::of(entry));
+        let mut order: Vec<(Order, Candidate)> = evictable.map(place).collect();
+        order.sort_unstable_by_key(|&(order, _)| order);
+        order.into_iter().map(|(_, candidate)| candidate).collect()
     }
 }
 

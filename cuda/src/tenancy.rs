@@ -8,7 +8,7 @@ use crate::budget::Reservation;
 use crate::error::Error;
 use crate::manager::Inner;
 use crate::source::Source;
-use crate::tenant::Tenant;
+use crate::tenant::{Departure, Tenant};
 use crate::weights::Consumers;
 use freehold_core::{Entry, Owner, Pin};
 use parking_lot::Mutex;
@@ -86,7 +86,29 @@ impl Tenancy {
 
     /// Makes the entry the hottest.
     pub(crate) fn touch(&self) {
-        self.entry().touch(self.inner.tick());
+        let tick = self.inner.tick();
+        self.learn(tick);
+        self.entry().touch(tick);
+    }
+
+    /// Pins the entry and makes it the hottest.
+    ///
+    /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where. Once
+    /// it is there, `finish` of `materialise` has noted a later tick than ours.
+    pub(crate) fn use_and_pin(&self) -> Result<(), Error> {
+        let tick = self.inner.tick();
+        self.learn(tick);
+        self.pin()?;
+        self.entry().touch(tick);
+        Ok(())
+    }
+
+    /// What never leaves is nothing to learn from: it would only blur the count of what does.
+    fn learn(&self, tick: u64) {
+        let tenant = self.tenant();
+        if self.inner.policy.learns() && tenant.departure != Departure::Fixed {
+            tenant.plugin.learn().note(tick, &tenant.beat);
+        }
     }
 
     /// Pins the entry, bringing its content back first where that is needed. On a resident entry: one load, one CAS.

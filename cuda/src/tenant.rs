@@ -7,6 +7,7 @@ use crate::allocation::{Allocation, Backing};
 use crate::arena::Place;
 use crate::budget::{Account, Charge, Reservation};
 use crate::plugin::Plugin;
+use crate::policy::BeatCell;
 use crate::spill::Spilled;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
@@ -36,6 +37,8 @@ pub(crate) struct Tenant {
     pub(crate) departure: Departure,
     pub(crate) account: Option<Account>,
     pub(crate) place: PlaceCell,
+    /// After how many uses of its plugin it comes again, where the policy learns that.
+    pub(crate) beat: BeatCell,
     /// What was written out at the last eviction. Touched in exclusive states and after the end only: nobody waits for it.
     pub(crate) spilled: Mutex<Option<Spilled>>,
     /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
@@ -95,6 +98,7 @@ impl Tenant {
             departure: Departure::of(&allocation.backing),
             account: allocation.reservation.as_ref().map(Reservation::account),
             place: PlaceCell::nowhere(),
+            beat: BeatCell::default(),
             spilled: Mutex::new(None),
             changed: Event::new(),
         }

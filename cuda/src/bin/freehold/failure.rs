@@ -11,8 +11,6 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Trace(#[from] TraceError),
-    #[error("{option} is not built yet; this version has {instead}")]
-    NotBuilt { option: &'static str, instead: &'static str },
     #[error("there is no device cuda:{ordinal} here; --device host works everywhere")]
     NoDevice { ordinal: u32 },
     #[error("a budget of {bytes} bytes is {scaled} bytes at this scale: less than one granule of {granule} bytes")]

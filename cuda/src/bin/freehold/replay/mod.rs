@@ -16,7 +16,7 @@ use clap::Parser;
 use freehold_cuda::DeviceMemory;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::{Command, CommandLine, Policy, ReplayArgs, Threads};
+use crate::args::{Command, CommandLine, ReplayArgs, Threads};
 use crate::device;
 use crate::failure::Failure;
 use crate::trace::{self, Trace};
@@ -29,6 +29,7 @@ mod checker;
 pub(crate) mod contents;
 mod latency;
 mod meter;
+mod offline;
 mod watch;
 mod world;
 
@@ -66,18 +67,8 @@ pub(crate) fn main_job() -> Result<ExitCode, Failure> {
 
 /// `freehold replay TRACE`.
 pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
-    check_built(args)?;
     let trace = trace::read_file(&args.trace)?;
     show(args, &trace)
-}
-
-/// What later issues bring is refused, not ignored.
-fn check_built(args: &ReplayArgs) -> Result<(), Failure> {
-    match args.policy {
-        Policy::Lru => Ok(()),
-        Policy::NextUse => Err(Failure::NotBuilt { option: "--policy next-use", instead: "--policy lru" }),
-        Policy::Offline => Err(Failure::NotBuilt { option: "--policy offline", instead: "--policy lru" }),
-    }
 }
 
 fn show(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {

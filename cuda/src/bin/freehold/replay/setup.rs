@@ -3,7 +3,7 @@
 use freehold_core::Bytes;
 
 use super::jobs::Plan;
-use crate::args::{ReplayArgs, Switch};
+use crate::args::{Policy, ReplayArgs, Switch};
 use crate::failure::Failure;
 use crate::trace::peaks::Peaks;
 use crate::trace::{Op, Scale, Trace};
@@ -19,6 +19,8 @@ pub(super) struct Setup {
     pub(super) plan: Plan,
     /// Whether blocks are moved before weights are evicted.
     pub(super) moves: bool,
+    /// Who leaves first among equal priorities.
+    pub(super) policy: Policy,
     /// By thread index.
     pub(super) priorities: Vec<i32>,
     /// By id: whether the weight gets a second user.
@@ -36,6 +38,7 @@ impl Setup {
             budget: Bytes(budget),
             plan: Plan::read(trace, scale)?,
             moves: args.moves == Switch::On,
+            policy: args.policy,
             priorities: priorities(trace, args),
             shared: shared(trace),
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use freehold_core::Bytes;
 use freehold_cuda::{
-    Allocation, DeviceMemory, Error, ManualClock, Plugin, SourceError, VramHandle, VramManager, source,
+    Allocation, DeviceMemory, Error, ManualClock, Plugin, Policy, SourceError, VramHandle, VramManager, source,
 };
 use parking_lot::RwLock;
 
@@ -12,8 +12,10 @@ use super::admission::{Admission, Patience, Share};
 use super::checker;
 use super::contents::Contents;
 use super::meter::Meter;
+use super::offline::Offline;
 use super::setup::Setup;
 use super::watch::Watch;
+use crate::args;
 use crate::failure::Failure;
 use crate::trace::{Event, Op, Trace};
 
@@ -45,6 +47,7 @@ pub(super) struct World<'t> {
     pub(super) manager: VramManager,
     pub(super) plugins: Vec<Plugin>,
     pub(super) watch: Arc<Watch>,
+    offline: Option<Arc<Offline>>,
     pub(super) admission: Admission<'t>,
     clock: Arc<ManualClock>,
     entries: Arc<Entries>,
@@ -55,18 +58,25 @@ impl<'t> World<'t> {
     pub(super) fn new(trace: &'t Trace, setup: &'t Setup, device: Arc<dyn DeviceMemory>) -> Result<World<'t>, Failure> {
         let entries: Arc<Entries> = Arc::new((0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect());
         let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(entries.clone())));
+        let offline = (setup.policy == args::Policy::Offline).then(|| Arc::new(Offline::of(trace)));
+        let policy = match (setup.policy, &offline) {
+            (args::Policy::NextUse, _) => Policy::PriorityNextUse,
+            (_, Some(offline)) => Policy::Custom(offline.clone()),
+            _ => Policy::PriorityLru,
+        };
         let manager = VramManager::builder()
             .device(device)
             .budget(setup.budget)
             .granule(Bytes(setup.scale.granule()))
             .moves(setup.moves)
+            .policy(policy)
             .clock(clock.clone())
             .observer(watch.clone())
             .build()?;
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
         let admission = Admission::new(&manager, setup.pool, &setup.plan)?;
-        Ok(World { trace, setup, manager, plugins, watch, admission, clock, entries })
+        Ok(World { trace, setup, manager, plugins, watch, offline, admission, clock, entries })
     }
 
     /// Lets the job in to which event number `index` belongs, where it acquires a buffer. False says: come back later.
@@ -150,6 +160,7 @@ impl<'t> World<'t> {
         };
         let Some(handle) = self.granted(event, handle, meter) else { return *entry = Entry::Nothing };
         self.watch.know(handle.id(), event.id, handle.priority());
+        self.offline.iter().for_each(|offline| offline.know(handle.id(), event.id));
         match entry {
             Entry::Weight(users) => users.push((event.thread, handle)),
             _ => *entry = Entry::Weight(vec![(event.thread, handle)]),
