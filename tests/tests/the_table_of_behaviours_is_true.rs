@@ -30,10 +30,10 @@ fn every_named_test_exists() {
 #[test]
 fn every_behaviour_has_a_test() {
     let table = table();
-    let wanted = [('A', 1..=10), ('B', 1..=10), ('C', 1..=13), ('D', 1..=8), ('E', 1..=6), ('H', 1..=3)];
+    let wanted = [('A', 1..=10), ('B', 1..=11), ('C', 1..=14), ('D', 1..=8), ('E', 1..=6), ('G', 1..=5), ('H', 1..=3)];
     let wanted =
         wanted.into_iter().flat_map(|(letter, numbers)| numbers.map(move |number| format!("{letter}{number}")));
-    for behaviour in wanted.chain(["E8", "G1", "G2", "G3", "G5"].map(String::from)) {
+    for behaviour in wanted.chain([String::from("E8")]) {
         let row = table.lines().find(|line| {
             let first = line.split('|').nth(1).unwrap_or_default();
             first.split(',').any(|number| number.trim() == behaviour)
