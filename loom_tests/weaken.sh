@@ -40,12 +40,12 @@ E1%buddy/release.rs%s/compare_exchange(FULL, 0, Ordering::AcqRel/compare_exchang
 E2%buddy/claim.rs%s/Ordering::AcqRel/Ordering::Acquire/%buddy_verdict_sees_a_split
 E2%buddy/claim.rs%s/Ordering::AcqRel/Ordering::Acquire/%buddy_verdict_sees_a_hole_that_moves
 E2%buddy/release.rs%s/compare_exchange(FULL, 0, Ordering::AcqRel/compare_exchange(FULL, 0, Ordering::Acquire/%buddy_claim_while_buddies_coalesce
-E2%buddy/slot.rs%s/sequence, FREED, Ordering::Release/sequence, FREED, Ordering::Relaxed/%buddy_verdict_sees_a_hole_that_moves
-E2%buddy/slot.rs%s/sequence, LEAVE, Ordering::Release/sequence, LEAVE, Ordering::Relaxed/%buddy_verdict_sees_a_split
-E2%buddy/slot.rs%s/sequence.load(Ordering::Acquire)/sequence.load(Ordering::Relaxed)/%buddy_verdict_sees_a_split
-E2%buddy/search.rs%s/load(Ordering::Acquire)/load(Ordering::Relaxed)/%buddy_verdict_sees_a_split
+E2%buddy/desk.rs%s/sequence, FREED, Ordering::Release/sequence, FREED, Ordering::Relaxed/%buddy_verdict_sees_a_hole_that_moves
+E2%buddy/desk.rs%s/sequence, LEAVE, Ordering::Release/sequence, LEAVE, Ordering::Relaxed/%buddy_verdict_sees_a_split
+E2%buddy/desk.rs%s/sequence.load(Ordering::Acquire)/sequence.load(Ordering::Relaxed)/%buddy_verdict_sees_a_split
+E2%buddy/search.rs%s/load(Ordering::Acquire)/load(Ordering::Relaxed)/%buddy_verdict_sees_a_hole_that_moves
 E3%sync.rs%s/atomic::fence(atomic::Ordering::SeqCst)/()/%buddy_mark_is_not_lost
-E4%buddy/slot.rs%s/compare_exchange(0, 1, Ordering::Acquire/compare_exchange(0, 1, Ordering::Relaxed/%buddy_slot_changes_hands
-E4%buddy/slot.rs%s/owned.store(0, Ordering::Release)/owned.store(0, Ordering::Relaxed)/%buddy_slot_changes_hands
+E4%buddy/desk.rs%s/compare_exchange(0, 1, Ordering::Acquire/compare_exchange(0, 1, Ordering::Relaxed/%buddy_slot_changes_hands
+E4%buddy/desk.rs%s/owned.store(0, Ordering::Release)/owned.store(0, Ordering::Relaxed)/%buddy_slot_changes_hands
 ROWS
 exit $failures

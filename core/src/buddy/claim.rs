@@ -14,9 +14,9 @@
 
 use arrayvec::ArrayVec;
 
+use super::desk::Section;
 use super::geometry::Run;
 use super::release;
-use super::slot::Section;
 use super::tree::{Piece, Tree};
 use super::word::{bit_of, ones, ones_up, word_of};
 use crate::sync::atomic::Ordering;

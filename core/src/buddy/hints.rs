@@ -51,6 +51,11 @@ impl Hints {
         Hints { non_empty: [const { AtomicU64::new(0) }; CLASS_WORDS], classes, words: words(count) }
     }
 
+    /// What its words occupy.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.classes) + size_of_val(&*self.words)
+    }
+
     /// A hole may be here from now on. One load a level, a store where something changes.
     pub(super) fn add(&self, hole: Run) {
         if hole.start >= hole.end {

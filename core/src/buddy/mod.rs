@@ -1,28 +1,45 @@
 //! The buddy: a lock-free sub-allocator over the offsets of one arena.
 //!
-//! The arena is a row of granules. The `tree` of words says which are free; an allocation is a run of granules found by
-//! a `search`, and made its owner's by a `claim`; a free is its mirror, a `release`. When nothing fits, the
-//! `verdict` says so, and says whether another thread may have been hiding it.
+//! The arena is a row of granules. The `tree` of words says which are free. An allocation is a run of granules: it comes out
+//! of the `ring` of what was freed last, or from the hole that `placement` finds through `hints`, or from the complete
+//! `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the ring, and the joined hole's hint. When
+//! nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
 //!
-//! ```text
-//!   Request --geometry--> Need --search--> Run --claim--> Block --release--> Run, free again
-//!                               \--verdict--> Full { in_flight }
-//! ```
+//! The truth is the tree alone. Rings and hints may be wrong at any time, and cost speed or placement when they are.
 //!
-//! What is shared, and the ordering edges between the threads:
+//! # Invariants
+//! I1: every granule lies under one token (free) or none (taken). I2: free + allocated = arena. I3: over every token stand
+//! the marks by which a complete search finds it. [`Buddy::audit`] checks them by number.
 //!
+//! # Orderings
 //! | edge | writer | reader | what becomes visible | model that fails without it |
 //! | --- | --- | --- | --- | --- |
-//! | E1 | put of a token | claim of it | the last owner's use of the granules | `buddy_free_then_allocate` |
-//! | E2 | claim or close in a section; `leave`, `freed` | search, then the sequences | that something was hidden | `buddy_verdict_*` |
+//! | E1 | put or close of a token | claim of it | the last owners' use of the granules | `buddy_free_then_allocate`, `buddy_coalesced_then_allocate` |
+//! | E2 | claim or close in a section; `leave`, `freed` | search, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
 //! | E3 | put, then look at the mark | clear of the mark, then look at the tokens | one sees the other | `buddy_mark_is_not_lost` |
 //! | E4 | slot given back | slot acquired | the last owner's counts | `buddy_slot_changes_hands` |
 //!
-//! Nothing here waits, nothing is unsafe, and nothing allocates after construction.
+//! `loom_tests/weaken.sh` weakens each in turn; `loom_tests/weakened.txt` is its last output.
+//!
+//! # Progress
+//! Lock-free: nothing waits, and a thread stopped for good at any step stops no other.
+//! - *Claim of one piece, put of one piece, close, mark*: one compare-exchange, lost only to another's success in that word.
+//! - *Claim of several pieces*: pieces are taken in ascending address, what is not needed is published on success only, and a
+//!   failure restores the very bits. Suppose no operation ever completed: then nothing new is published, stopped threads
+//!   cause finitely many failures, and of the live claims the one that holds the highest contested address can fail only
+//!   above it, where nothing is contested. So it completes.
+//! - *Allocate*: the ring, the hints and the complete search are each bounded; a lost place is another's success, and after a
+//!   number of them the answer is full, `in_flight`.
+//! - *Free*: its puts, then one settled run: two walks to the ends of a hole, word by word.
+//! - A thread stopped inside a section hides at most the top-level units at both ends of its run, beside the run itself, and
+//!   makes later refusals `in_flight`. A slot whose owner stopped is passed over; the shared one has no owner.
+//!
+//! Nothing here is unsafe, and nothing allocates after construction.
 
 mod audit;
 mod claim;
 mod class;
+mod desk;
 mod error;
 mod geometry;
 mod hints;
@@ -40,21 +57,17 @@ pub use audit::Audit;
 pub use error::{AllocateError, AuditError, FreeError, GeometryError};
 pub use geometry::Geometry;
 pub use request::{Block, Request};
+pub use slot::Slot;
 
-use claim::Denied;
-use geometry::{Need, Run};
+use desk::Slots;
+use geometry::Run;
 use hints::Hints;
-use slot::{Desk, Slots};
 use tree::Tree;
-use verdict::Full;
 
 use crate::units::{Bytes, Offset};
 
 /// Slots of a buddy made by [`Buddy::new`].
 const DEFAULT_SLOTS: usize = if cfg!(freehold_loom) { 2 } else { 64 };
-
-/// Places that are tried before the complete search, where other threads take each first.
-const PLACES: usize = 8;
 
 /// One arena's free space: hands out disjoint ranges of offsets, and takes them back.
 ///
@@ -188,6 +201,12 @@ impl Buddy {
         self.geometry.granule()
     }
 
+    /// What the buddy itself occupies: about 1.5 bits a granule, and 256 bytes a slot.
+    #[must_use]
+    pub fn metadata_bytes(&self) -> Bytes {
+        Bytes((size_of::<Buddy>() + self.tree.bytes() + self.hints.bytes() + self.slots.bytes()) as u64)
+    }
+
     fn any_slot(&self, hint: usize) -> Slot<'_> {
         Slot { buddy: self, desk: self.slots.any(hint) }
     }
@@ -201,147 +220,16 @@ impl Buddy {
     }
 }
 
-/// One thread's place at a [`Buddy`]: what it needs beside the tree is here, on cache lines of its own.
-#[derive(Debug)]
-pub struct Slot<'a> {
-    buddy: &'a Buddy,
-    desk: Desk<'a>,
-}
+#[cfg(all(test, not(freehold_loom)))]
+mod tests {
+    use super::*;
 
-impl Slot<'_> {
-    /// A block of at least the requested bytes at the requested alignment.
-    ///
-    /// # Progress
-    /// Lock-free: a retry means that another operation has taken or freed something. A stopped thread stops nobody.
-    ///
-    /// # Errors
-    /// [`AllocateError`]: too large for ever, full now, or no bytes at all.
-    pub fn allocate(&mut self, request: Request) -> Result<Block, AllocateError> {
-        let geometry = &self.buddy.geometry;
-        let need = geometry.need(request)?;
-        match self.claim(need) {
-            Ok(run) => {
-                self.desk.allocated(run.granules());
-                Ok(geometry.block(run, request.bytes))
-            }
-            Err(full) => Err(AllocateError::Full {
-                requested: request.bytes,
-                free: self.buddy.free_bytes(),
-                largest_hole: self.buddy.longest_known_hole(),
-                in_flight: full.in_flight,
-            }),
+    #[test]
+    fn metadata_is_small_and_a_whole_card_is_constructed_at_once() {
+        for (arena, granule) in [(1 << 30, 4096), (1 << 30, 512), (141 << 30, 512)] {
+            let buddy = Buddy::new(Geometry::new(Bytes(arena), Bytes(granule)).unwrap());
+            let bits = buddy.metadata_bytes().get() as f64 * 8.0 / (arena / granule) as f64;
+            assert!(bits <= 2.5, "{bits} bits a granule of {granule} bytes in {arena}");
         }
-    }
-
-    /// Gives a block back. The mirror of [`allocate`](Slot::allocate).
-    ///
-    /// # Progress
-    /// Lock-free: a retry means that another operation changed the same word.
-    ///
-    /// # Panics
-    /// When [`try_free`](Slot::try_free) would refuse it: freeing twice is a mistake that must not pass unseen.
-    #[track_caller]
-    pub fn free(&mut self, block: Block) {
-        if let Err(mistake) = self.try_free(block) {
-            panic!("{mistake}");
-        }
-    }
-
-    /// Gives a block back, or says why it cannot be this arena's.
-    ///
-    /// # Errors
-    /// [`FreeError`] hands the block back: part of it is free already, or it does not lie here. The first is found whenever
-    /// the free part is free as one of the block's own units, or as part of a larger one.
-    pub fn try_free(&mut self, block: Block) -> Result<(), FreeError> {
-        let Buddy { geometry, tree, .. } = self.buddy;
-        let Some(run) = geometry.run(block.offset(), block.bytes()) else { return Err(FreeError::NotHere(block)) };
-        if release::put(tree, run).is_err() {
-            return Err(FreeError::AlreadyFree(block));
-        }
-        self.desk.freed(run.granules());
-        if let Some(oldest) = self.desk.ring().push(run) {
-            self.settle(oldest);
-        }
-        Ok(())
-    }
-
-    /// What was freed here last, then the hole that the hints lead to, then any hole there is, then the verdict.
-    fn claim(&mut self, need: Need) -> Result<Run, Full> {
-        if let Some(run) = self.claim_again(need) {
-            return Ok(run);
-        }
-        self.desk.ring().drain().for_each(|run| self.settle(run));
-        if let Some(run) = self.claim_place(placement::preferred(need)) {
-            return Ok(run);
-        }
-        let run = verdict::claim_or_refuse(&self.buddy.tree, &self.buddy.slots, need, self.desk)?;
-        self.hint_around(run);
-        Ok(run)
-    }
-
-    /// Bounded by the ring: each turn takes an entry out of it.
-    fn claim_again(&self, need: Need) -> Option<Run> {
-        while let Some(run) = self.desk.ring().pop(need.granules, need.align) {
-            if claim::take(&self.buddy.tree, run, &mut self.desk.section()).is_ok() {
-                return Some(run);
-            }
-        }
-        None
-    }
-
-    /// Each lost place is another thread's success; after a few, the complete search decides.
-    fn claim_place(&self, need: Need) -> Option<Run> {
-        let Buddy { tree, hints, .. } = self.buddy;
-        for _ in 0..PLACES {
-            let place = placement::find(tree, hints, need)?;
-            match claim::take(tree, place.run, &mut self.desk.section()) {
-                Ok(()) => {
-                    placement::taken(tree, hints, place);
-                    return Some(place.run);
-                }
-                Err(Denied::Taken) => placement::forget(tree, hints, place.hole),
-                Err(Denied::Scattered) => release::close_all(tree, place.run, &mut self.desk.section()),
-            }
-        }
-        None
-    }
-
-    /// A freed run that nobody asked for again: closes its groups and joins it with its neighbours.
-    fn settle(&self, run: Run) {
-        let Buddy { tree, hints, .. } = self.buddy;
-        release::close_ends(tree, run, &mut self.desk.section());
-        placement::freed(tree, hints, run);
-    }
-
-    /// A run was claimed without knowing its hole: hints at what is free beside it.
-    fn hint_around(&self, run: Run) {
-        let Buddy { tree, hints, .. } = self.buddy;
-        hints.add(Run { start: tree.free_since(run.start, 0), end: run.start });
-        hints.add(Run { start: run.end, end: tree.free_until(run.end, tree.granules()) });
-    }
-
-    /// Exactly the granules of `bytes` at `offset`, or nothing when one of them is taken, or they do not lie here.
-    /// For moves: it keeps what has just become free from everybody else.
-    pub fn take(&mut self, offset: Offset, bytes: Bytes) -> Option<Block> {
-        let Buddy { geometry, tree, .. } = self.buddy;
-        let run = geometry.run(offset, bytes)?;
-        loop {
-            let mut section = self.desk.section();
-            match claim::take(tree, run, &mut section) {
-                Ok(()) => break,
-                Err(Denied::Taken) => return None,
-                // Bounded: a run whose groups are closed is not scattered, unless others free into it meanwhile.
-                Err(Denied::Scattered) => release::close_all(tree, run, &mut section),
-            }
-        }
-        self.desk.allocated(run.granules());
-        self.hint_around(run);
-        Some(geometry.block(run, bytes))
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.desk.release();
     }
 }

@@ -5,8 +5,8 @@
 //! its word goes from full to zero, which claims the unit, and the unit's own token is set one level up. That is
 //! coalescing, without coalescing bits and without help from anyone; nothing depends on it but speed.
 
+use super::desk::Section;
 use super::geometry::Run;
-use super::slot::Section;
 use super::tree::{Piece, Tree};
 use super::word::{FULL, bit_of, ones, word_of};
 use crate::sync::atomic::{AtomicU64, Ordering};

@@ -5,9 +5,9 @@
 //! is taken is skipped in steps as long as the request. What is taken and has no free granule below is skipped through
 //! the *below* marks, whole words at a time.
 
+use super::desk::Section;
 use super::geometry::{Need, Run};
 use super::release::mark_above;
-use super::slot::Section;
 use super::tree::{Piece, Tree};
 use super::word::{bit_of, ones, word_of};
 use crate::sync::atomic::Ordering;

@@ -1,210 +1,166 @@
-//! Slots: what one thread at a time writes beside the tree, each on cache lines of its own.
+//! A slot at work: allocate and free, as one thread does them, mirror images of each other.
 //!
-//! A slot has an owner while a [`Slot`](super::Slot) lives, and the owner writes with plain loads and stores. The last
-//! slot has no owner: whoever finds none free shares it, with read-modify-writes. Nobody ever waits for a slot.
-//!
-//! The *sequence* tells a search that found nothing whether something may have been hidden from it. It counts two things in
-//! one word: in its low half the sections that are open, in its high half every section left and every plain free.
-//!
-//! | operation | writes |
-//! | --- | --- |
-//! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
-//! | any other claim, a close, the clearing of a mark | `enter` before its first compare-exchange, `leave` after its last |
-//! | free | `freed` after its last compare-exchange |
+//! ```text
+//!   allocate   ring --miss--> settle the ring, place by the hints --miss--> complete search --miss--> verdict
+//!                  \----------------\----------------------------\--claim--> hints on what is left --> Block
+//!   free       Block --put--> ring --pushed out--> settle: close, join, hint
+//! ```
 
-use alloc::boxed::Box;
+use super::Buddy;
+use super::claim::{self, Denied};
+use super::desk::Desk;
+use super::error::{AllocateError, FreeError};
+use super::geometry::{Need, Run};
+use super::placement;
+use super::release;
+use super::request::{Block, Request};
+use super::verdict::{self, Full};
+use crate::units::{Bytes, Offset};
 
-use crossbeam_utils::CachePadded;
+/// Places that are tried before the complete search, where other threads take each first.
+const PLACES: usize = 8;
 
-use super::ring::Ring;
-use crate::sync::atomic::{AtomicU64, Ordering};
-
-/// One more open section.
-const ENTER: u64 = 1;
-/// One open section less, one change more.
-const LEAVE: u64 = FREED - ENTER;
-/// One change more.
-const FREED: u64 = 1 << 32;
-
-/// What a slot shares with the verdict and the books.
+/// One thread's place at a [`Buddy`]: what it needs beside the tree is here, on cache lines of its own.
 #[derive(Debug)]
-pub(super) struct SlotState {
-    hot: CachePadded<Hot>,
-    ring: CachePadded<Ring>,
+pub struct Slot<'a> {
+    pub(super) buddy: &'a Buddy,
+    pub(super) desk: Desk<'a>,
 }
 
-#[derive(Debug)]
-struct Hot {
-    /// 1 while a `Slot` lives.
-    owned: AtomicU64,
-    /// Sections and changes.
-    sequence: AtomicU64,
-    /// Granules freed less granules allocated through this slot, wrapping.
-    balance: AtomicU64,
-}
-
-/// A slot as one operation sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Desk<'a> {
-    state: &'a SlotState,
-    exclusive: bool,
-}
-
-impl SlotState {
-    fn new() -> SlotState {
-        let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
-        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }), ring: CachePadded::new(Ring::new()) }
-    }
-
-    /// Becomes its owner, unless it has one.
-    pub(super) fn acquire(&self) -> Option<Desk<'_>> {
-        let owned = &self.hot.owned;
-        // Relaxed: a look that saves the write. Acquire E4: pairs with `release`; we go on from the last owner's counts.
-        let mine = owned.load(Ordering::Relaxed) == 0
-            && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        mine.then_some(Desk { state: self, exclusive: true })
-    }
-
-    /// The slot for everybody.
-    pub(super) fn shared(&self) -> Desk<'_> {
-        Desk { state: self, exclusive: false }
-    }
-
-    /// Granules freed less granules allocated, wrapping.
-    pub(super) fn balance(&self) -> u64 {
-        // Relaxed: a count among others, exact when nothing runs.
-        self.hot.balance.load(Ordering::Relaxed)
-    }
-
-    /// Changes so far, and sections open now.
-    pub(super) fn sequence(&self) -> (u64, u64) {
-        // Acquire E2: pairs with `leave` and `freed`: who sees a change sees the tokens that it put.
-        let sequence = self.hot.sequence.load(Ordering::Acquire);
-        (sequence >> 32, sequence & (FREED - 1))
-    }
-}
-
-impl<'a> Desk<'a> {
-    /// Gives an owned slot back.
-    pub(super) fn release(self) {
-        if self.exclusive {
-            // Release E4: pairs with `acquire`.
-            self.state.hot.owned.store(0, Ordering::Release);
+impl Slot<'_> {
+    /// A block of at least the requested bytes at the requested alignment.
+    ///
+    /// # Progress
+    /// Lock-free: a retry means that another operation has taken or freed something. A stopped thread stops nobody.
+    ///
+    /// # Errors
+    /// [`AllocateError`]: too large for ever, full now, or no bytes at all.
+    pub fn allocate(&mut self, request: Request) -> Result<Block, AllocateError> {
+        let geometry = &self.buddy.geometry;
+        let need = geometry.need(request)?;
+        match self.claim(need) {
+            Ok(run) => {
+                self.desk.allocated(run.granules());
+                Ok(geometry.block(run, request.bytes))
+            }
+            Err(full) => Err(AllocateError::Full {
+                requested: request.bytes,
+                free: self.buddy.free_bytes(),
+                largest_hole: self.buddy.longest_known_hole(),
+                in_flight: full.in_flight,
+            }),
         }
     }
 
-    pub(super) fn is_exclusive(self) -> bool {
-        self.exclusive
-    }
-
-    /// What was freed here last.
-    pub(super) fn ring(self) -> &'a Ring {
-        &self.state.ring
-    }
-
-    /// A section, not yet open.
-    pub(super) fn section(self) -> Section<'a> {
-        Section { desk: self, open: false }
-    }
-
-    /// A free has put its last token.
-    pub(super) fn freed(self, granules: u64) {
-        self.add(&self.state.hot.balance, granules, Ordering::Relaxed);
-        // Release E2: pairs with the acquire in `sequence`; who sees the count sees the tokens.
-        self.add(&self.state.hot.sequence, FREED, Ordering::Release);
-    }
-
-    /// A claim is complete.
-    pub(super) fn allocated(self, granules: u64) {
-        // Relaxed: a count among others, exact when nothing runs.
-        self.add(&self.state.hot.balance, granules.wrapping_neg(), Ordering::Relaxed);
-    }
-
-    fn add(self, word: &AtomicU64, amount: u64, order: Ordering) {
-        if self.exclusive {
-            // Relaxed: only the owner writes, and this is the owner.
-            word.store(word.load(Ordering::Relaxed).wrapping_add(amount), order);
-        } else {
-            word.fetch_add(amount, order);
+    /// Gives a block back. The mirror of [`allocate`](Slot::allocate).
+    ///
+    /// # Progress
+    /// Lock-free: a retry means that another operation changed the same word.
+    ///
+    /// # Panics
+    /// When [`try_free`](Slot::try_free) would refuse it: freeing twice is a mistake that must not pass unseen.
+    #[track_caller]
+    pub fn free(&mut self, block: Block) {
+        if let Err(mistake) = self.try_free(block) {
+            panic!("{mistake}");
         }
     }
-}
 
-/// The stretch in which an operation may hide more free space than it returns. Opened at need, left when dropped.
-#[derive(Debug)]
-pub(super) struct Section<'a> {
-    desk: Desk<'a>,
-    open: bool,
-}
-
-impl Section<'_> {
-    /// Opens it before the compare-exchange that hides something, which also publishes that it is open.
-    pub(super) fn enter(&mut self) {
-        if !self.open {
-            self.open = true;
-            // Relaxed: the compare-exchange that follows releases it (E2).
-            self.desk.add(&self.desk.state.hot.sequence, ENTER, Ordering::Relaxed);
+    /// Gives a block back, or says why it cannot be this arena's.
+    ///
+    /// # Errors
+    /// [`FreeError`] hands the block back: part of it is free already, or it does not lie here. The first is found whenever
+    /// the free part is free as one of the block's own units, or as part of a larger one.
+    pub fn try_free(&mut self, block: Block) -> Result<(), FreeError> {
+        let Buddy { geometry, tree, .. } = self.buddy;
+        let Some(run) = geometry.run(block.offset(), block.bytes()) else { return Err(FreeError::NotHere(block)) };
+        if release::put(tree, run).is_err() {
+            return Err(FreeError::AlreadyFree(block));
         }
+        self.desk.freed(run.granules());
+        if let Some(oldest) = self.desk.ring().push(run) {
+            self.settle(oldest);
+        }
+        Ok(())
+    }
+
+    /// What was freed here last, then the hole that the hints lead to, then any hole there is, then the verdict.
+    fn claim(&mut self, need: Need) -> Result<Run, Full> {
+        if let Some(run) = self.claim_again(need) {
+            return Ok(run);
+        }
+        self.desk.ring().drain().for_each(|run| self.settle(run));
+        if let Some(run) = self.claim_place(placement::preferred(need)) {
+            return Ok(run);
+        }
+        let run = verdict::claim_or_refuse(&self.buddy.tree, &self.buddy.slots, need, self.desk)?;
+        self.hint_around(run);
+        Ok(run)
+    }
+
+    /// Bounded by the ring: each turn takes an entry out of it.
+    fn claim_again(&self, need: Need) -> Option<Run> {
+        while let Some(run) = self.desk.ring().pop(need.granules, need.align) {
+            if claim::take(&self.buddy.tree, run, &mut self.desk.section()).is_ok() {
+                return Some(run);
+            }
+        }
+        None
+    }
+
+    /// Each lost place is another thread's success; after a few, the complete search decides.
+    fn claim_place(&self, need: Need) -> Option<Run> {
+        let Buddy { tree, hints, .. } = self.buddy;
+        for _ in 0..PLACES {
+            let place = placement::find(tree, hints, need)?;
+            match claim::take(tree, place.run, &mut self.desk.section()) {
+                Ok(()) => {
+                    placement::taken(tree, hints, place);
+                    return Some(place.run);
+                }
+                Err(Denied::Taken) => placement::forget(tree, hints, place.hole),
+                Err(Denied::Scattered) => release::close_all(tree, place.run, &mut self.desk.section()),
+            }
+        }
+        None
+    }
+
+    /// A freed run that nobody asked for again: closes its groups and joins it with its neighbours.
+    fn settle(&self, run: Run) {
+        let Buddy { tree, hints, .. } = self.buddy;
+        release::close_ends(tree, run, &mut self.desk.section());
+        placement::freed(tree, hints, run);
+    }
+
+    /// A run was claimed without knowing its hole: hints at what is free beside it.
+    fn hint_around(&self, run: Run) {
+        let Buddy { tree, hints, .. } = self.buddy;
+        hints.add(Run { start: tree.free_since(run.start, 0), end: run.start });
+        hints.add(Run { start: run.end, end: tree.free_until(run.end, tree.granules()) });
+    }
+
+    /// Exactly the granules of `bytes` at `offset`, or nothing when one of them is taken, or they do not lie here.
+    /// For moves: it keeps what has just become free from everybody else.
+    pub fn take(&mut self, offset: Offset, bytes: Bytes) -> Option<Block> {
+        let Buddy { geometry, tree, .. } = self.buddy;
+        let run = geometry.run(offset, bytes)?;
+        loop {
+            let mut section = self.desk.section();
+            match claim::take(tree, run, &mut section) {
+                Ok(()) => break,
+                Err(Denied::Taken) => return None,
+                // Bounded: a run whose groups are closed is not scattered, unless others free into it meanwhile.
+                Err(Denied::Scattered) => release::close_all(tree, run, &mut section),
+            }
+        }
+        self.desk.allocated(run.granules());
+        self.hint_around(run);
+        Some(geometry.block(run, bytes))
     }
 }
 
-impl Drop for Section<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        if self.open {
-            // Release E2: pairs with the acquire in `sequence`; who sees us gone sees all we published.
-            self.desk.add(&self.desk.state.hot.sequence, LEAVE, Ordering::Release);
-        }
-    }
-}
-
-/// All slots of a buddy.
-#[derive(Debug)]
-pub(super) struct Slots {
-    owned: Box<[SlotState]>,
-    shared: SlotState,
-}
-
-/// What all slots but the caller's own have seen: changes completed, sections open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Changes {
-    pub(super) completed: u64,
-    pub(super) open: u64,
-}
-
-/// How many slots are tried before the shared one is taken.
-const TRIES: usize = 4;
-
-impl Slots {
-    pub(super) fn new(count: usize) -> Slots {
-        Slots { owned: (0..count).map(|_| SlotState::new()).collect(), shared: SlotState::new() }
-    }
-
-    /// A slot of its own for the caller: the one that `hint` names, or one of the next few.
-    pub(super) fn own(&self, hint: usize) -> Option<Desk<'_>> {
-        (0..TRIES.min(self.owned.len())).find_map(|step| self.owned[(hint + step) % self.owned.len()].acquire())
-    }
-
-    /// A slot of its own, or the one for everybody.
-    pub(super) fn any(&self, hint: usize) -> Desk<'_> {
-        self.own(hint).unwrap_or_else(|| self.shared.shared())
-    }
-
-    /// Granules freed less granules allocated, wrapping.
-    pub(super) fn balance(&self) -> u64 {
-        self.all().fold(0, |sum, slot| sum.wrapping_add(slot.balance()))
-    }
-
-    /// One collect of all sequences but that of the caller's own slot. Each count only grows, so two collects with equal
-    /// sums saw equal counts.
-    pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
-        let others = self.all().filter(|slot| !(except.exclusive && core::ptr::eq(*slot, except.state)));
-        others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, (completed, open)| Changes {
-            completed: sum.completed + completed,
-            open: sum.open + open,
-        })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &SlotState> {
-        self.owned.iter().chain([&self.shared])
+        self.desk.release();
     }
 }

@@ -74,6 +74,11 @@ impl Tree {
         self.granules
     }
 
+    /// What its words occupy.
+    pub(super) fn bytes(&self) -> usize {
+        self.levels.iter().map(|level| size_of_val(&*level.tokens) + size_of_val(&*level.below)).sum()
+    }
+
     pub(super) fn top(&self) -> usize {
         self.levels.len() - 1
     }

@@ -1,0 +1,215 @@
+//! The desk behind a slot: what one thread at a time writes beside the tree, each on cache lines of its own.
+//!
+//! A slot has an owner while a [`Slot`](super::Slot) lives, and the owner writes with plain loads and stores. The last
+//! slot has no owner: whoever finds none free shares it, with read-modify-writes. Nobody ever waits for a slot.
+//!
+//! The *sequence* tells a search that found nothing whether something may have been hidden from it. It counts two things in
+//! one word: in its low half the sections that are open, in its high half every section left and every plain free.
+//!
+//! | operation | writes |
+//! | --- | --- |
+//! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
+//! | any other claim, a close, the clearing of a mark | `enter` before its first compare-exchange, `leave` after its last |
+//! | free | `freed` after its last compare-exchange |
+
+use alloc::boxed::Box;
+
+use crossbeam_utils::CachePadded;
+
+use super::ring::Ring;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// One more open section.
+const ENTER: u64 = 1;
+/// One open section less, one change more.
+const LEAVE: u64 = FREED - ENTER;
+/// One change more.
+const FREED: u64 = 1 << 32;
+
+/// What a slot shares with the verdict and the books.
+#[derive(Debug)]
+pub(super) struct SlotState {
+    hot: CachePadded<Hot>,
+    ring: CachePadded<Ring>,
+}
+
+#[derive(Debug)]
+struct Hot {
+    /// 1 while a `Slot` lives.
+    owned: AtomicU64,
+    /// Sections and changes.
+    sequence: AtomicU64,
+    /// Granules freed less granules allocated through this slot, wrapping.
+    balance: AtomicU64,
+}
+
+/// A slot as one operation sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Desk<'a> {
+    state: &'a SlotState,
+    exclusive: bool,
+}
+
+impl SlotState {
+    fn new() -> SlotState {
+        let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
+        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }), ring: CachePadded::new(Ring::new()) }
+    }
+
+    /// Becomes its owner, unless it has one.
+    pub(super) fn acquire(&self) -> Option<Desk<'_>> {
+        let owned = &self.hot.owned;
+        // Relaxed: a look that saves the write. Acquire E4: pairs with `release`; we go on from the last owner's counts.
+        let mine = owned.load(Ordering::Relaxed) == 0
+            && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        mine.then_some(Desk { state: self, exclusive: true })
+    }
+
+    /// The slot for everybody.
+    pub(super) fn shared(&self) -> Desk<'_> {
+        Desk { state: self, exclusive: false }
+    }
+
+    /// Granules freed less granules allocated, wrapping.
+    pub(super) fn balance(&self) -> u64 {
+        // Relaxed: a count among others, exact when nothing runs.
+        self.hot.balance.load(Ordering::Relaxed)
+    }
+
+    /// Changes so far, and sections open now.
+    pub(super) fn sequence(&self) -> (u64, u64) {
+        // Acquire E2: pairs with `leave` and `freed`: who sees a change sees the tokens that it put.
+        let sequence = self.hot.sequence.load(Ordering::Acquire);
+        (sequence >> 32, sequence & (FREED - 1))
+    }
+}
+
+impl<'a> Desk<'a> {
+    /// Gives an owned slot back.
+    pub(super) fn release(self) {
+        if self.exclusive {
+            // Release E4: pairs with `acquire`.
+            self.state.hot.owned.store(0, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_exclusive(self) -> bool {
+        self.exclusive
+    }
+
+    /// What was freed here last.
+    pub(super) fn ring(self) -> &'a Ring {
+        &self.state.ring
+    }
+
+    /// A section, not yet open.
+    pub(super) fn section(self) -> Section<'a> {
+        Section { desk: self, open: false }
+    }
+
+    /// A free has put its last token.
+    pub(super) fn freed(self, granules: u64) {
+        self.add(&self.state.hot.balance, granules, Ordering::Relaxed);
+        // Release E2: pairs with the acquire in `sequence`; who sees the count sees the tokens.
+        self.add(&self.state.hot.sequence, FREED, Ordering::Release);
+    }
+
+    /// A claim is complete.
+    pub(super) fn allocated(self, granules: u64) {
+        // Relaxed: a count among others, exact when nothing runs.
+        self.add(&self.state.hot.balance, granules.wrapping_neg(), Ordering::Relaxed);
+    }
+
+    fn add(self, word: &AtomicU64, amount: u64, order: Ordering) {
+        if self.exclusive {
+            // Relaxed: only the owner writes, and this is the owner.
+            word.store(word.load(Ordering::Relaxed).wrapping_add(amount), order);
+        } else {
+            word.fetch_add(amount, order);
+        }
+    }
+}
+
+/// The stretch in which an operation may hide more free space than it returns. Opened at need, left when dropped.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    desk: Desk<'a>,
+    open: bool,
+}
+
+impl Section<'_> {
+    /// Opens it before the compare-exchange that hides something, which also publishes that it is open.
+    pub(super) fn enter(&mut self) {
+        if !self.open {
+            self.open = true;
+            // Relaxed: the compare-exchange that follows releases it (E2).
+            self.desk.add(&self.desk.state.hot.sequence, ENTER, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // Release E2: pairs with the acquire in `sequence`; who sees us gone sees all we published.
+            self.desk.add(&self.desk.state.hot.sequence, LEAVE, Ordering::Release);
+        }
+    }
+}
+
+/// All slots of a buddy.
+#[derive(Debug)]
+pub(super) struct Slots {
+    owned: Box<[SlotState]>,
+    shared: SlotState,
+}
+
+/// What all slots but the caller's own have seen: changes completed, sections open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) completed: u64,
+    pub(super) open: u64,
+}
+
+/// How many slots are tried before the shared one is taken.
+const TRIES: usize = 4;
+
+impl Slots {
+    pub(super) fn new(count: usize) -> Slots {
+        Slots { owned: (0..count).map(|_| SlotState::new()).collect(), shared: SlotState::new() }
+    }
+
+    /// A slot of its own for the caller: the one that `hint` names, or one of the next few.
+    pub(super) fn own(&self, hint: usize) -> Option<Desk<'_>> {
+        (0..TRIES.min(self.owned.len())).find_map(|step| self.owned[(hint + step) % self.owned.len()].acquire())
+    }
+
+    /// A slot of its own, or the one for everybody.
+    pub(super) fn any(&self, hint: usize) -> Desk<'_> {
+        self.own(hint).unwrap_or_else(|| self.shared.shared())
+    }
+
+    /// What they occupy.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.owned)
+    }
+
+    /// Granules freed less granules allocated, wrapping.
+    pub(super) fn balance(&self) -> u64 {
+        self.all().fold(0, |sum, slot| sum.wrapping_add(slot.balance()))
+    }
+
+    /// One collect of all sequences but that of the caller's own slot. Each count only grows, so two collects with equal
+    /// sums saw equal counts.
+    pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
+        let others = self.all().filter(|slot| !(except.exclusive && core::ptr::eq(*slot, except.state)));
+        others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, (completed, open)| Changes {
+            completed: sum.completed + completed,
+            open: sum.open + open,
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &SlotState> {
+        self.owned.iter().chain([&self.shared])
+    }
+}
