@@ -2,7 +2,7 @@
 //!
 //! The best hole within a quarter of a doubling: of the request's own class up to eight holes are looked at, from the
 //! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. Large
-//! requests start at multiples of a unit, 16 to 1024 of which they are long, so that they lie in few words; whether they
+//! requests start at multiples of a unit, 64 to 4096 of which they are long, so that they lie in few words; whether they
 //! fit that way is part of choosing the hole, never a shift afterwards.
 //!
 //! Holes are found through [`hints`](super::hints), looked at in the tree, and the hints are kept up on both sides: an
