@@ -305,7 +305,7 @@ impl Inner {
         }
         if follow_up.wake {
             entry.payload().changed.notify(usize::MAX);
-            self.freed.notify(usize::MAX);
+            self.ring();
         }
     }
 
@@ -329,7 +329,7 @@ impl Inner {
             (Charge::Reservation, Some(account)) => account.credit(bytes),
             _ => self.budget.credit(bytes),
         }
-        self.freed.notify(usize::MAX);
+        self.ring();
     }
 
     fn reserve(self: &Arc<Self>, bytes: Bytes) -> Result<Reservation, Error> {
@@ -342,7 +342,7 @@ impl Inner {
 
     pub(crate) fn credit_reservation(&self, bytes: Bytes) {
         self.budget.credit(bytes);
-        self.freed.notify(usize::MAX);
+        self.ring();
     }
 
     /// Tells the observer. Never under a lock (C8).

@@ -9,7 +9,8 @@ use crate::handle::VramHandle;
 use crate::manager::{Inner, VramManager};
 use event_listener::{EventListener, Listener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
 
 /// Counts one who waits, as long as it lives.
@@ -19,6 +20,8 @@ impl<'a> Waiting<'a> {
     fn new(inner: &'a Inner) -> Self {
         // SeqCst: from here on surveys mark what is in the way; ours comes after this on our own thread.
         inner.waiting.fetch_add(1, SeqCst);
+        // SeqCst: pairs with the fence in `ring`. Either it counts us, or our first attempt sees what it freed.
+        fence(SeqCst);
         Waiting(inner)
     }
 }
@@ -30,6 +33,17 @@ impl Drop for Waiting<'_> {
 }
 
 impl Inner {
+    /// Rings for whoever waits for memory. Where nobody does it is a fence and a load: the bell's list has a lock, and a free
+    /// must not wait for one.
+    pub(crate) fn ring(&self) {
+        // SeqCst: pairs with the fence in `Waiting::new`. What was freed comes before our look at who waits.
+        fence(SeqCst);
+        // Relaxed: the fence orders it.
+        if self.waiting.load(Relaxed) > 0 {
+            self.freed.notify(usize::MAX);
+        }
+    }
+
     /// Tries, and tries again whenever memory was freed, until `deadline`. What is not a lack of memory ends it at once;
     /// at the deadline the last refusal is the answer.
     pub(crate) fn patiently<T>(

@@ -78,7 +78,7 @@ impl Drop for Handover {
     fn drop(&mut self) {
         let _turn = self.inner.room.lock();
         self.inner.budget.set_limit(self.inner.budget.limit() + self.bytes);
-        self.inner.freed.notify(usize::MAX);
+        self.inner.ring();
     }
 }
 
@@ -93,7 +93,7 @@ impl Inner {
         let excess = self.excess();
         drop(turn);
         self.tell(&told);
-        self.freed.notify(usize::MAX);
+        self.ring();
         trimmed?;
         Ok(BudgetChange { evicted, excess })
     }

@@ -118,7 +118,7 @@ impl Inner {
         self.tally.spilled.sub(tenant.bytes.get());
         self.spill.give_back(spilled);
         // What could not be written out before can be now: whoever waits for room may find some.
-        self.freed.notify(usize::MAX);
+        self.ring();
         true
     }
 }
