@@ -115,10 +115,20 @@ impl CudaDevice {
 
     /// What ends a copy on a stream of our own that went wrong half way: nothing of it is under way when this returns.
     fn give_up(&self, own: usize, error: DriverError, action: &str) -> DeviceError {
-        let refusal = refused(action, error);
-        // A stream that cannot be waited for belongs to a lost device, which copies nothing any more.
+        self.settle(own);
+        refused(action, error)
+    }
+
+    /// Waits for one of our own streams after an error. One that cannot be waited for belongs to a lost device, which
+    /// copies nothing any more: what it says is no news.
+    fn settle(&self, own: usize) {
         let _ = self.context.bind().and_then(|_bound| self.streams.finish_own(own));
-        refusal
+    }
+
+    /// Waits for everything that comes in.
+    fn finish_copies(&self) -> Result<(), DeviceError> {
+        let finished = self.context.bind().and_then(|_bound| self.streams.finish_own(IN));
+        finished.map_err(|error| refused("wait for copies to the card", error))
     }
 }
 
@@ -226,13 +236,6 @@ unsafe impl DeviceMemory for CudaDevice {
 
     fn cuda(&self) -> Option<&CudaDevice> {
         Some(self)
-    }
-}
-
-impl CudaDevice {
-    /// Waits for one of our own streams after an error; what it says is no news.
-    fn settle(&self, own: usize) {
-        let _ = self.context.bind().and_then(|_bound| self.streams.finish_own(own));
     }
 }
 

@@ -77,7 +77,9 @@ impl fmt::Debug for PinnedBytes {
 impl Drop for Pinned {
     fn drop(&mut self) {
         let readers = self.device.pinned.forget(self.start);
-        let freed = self.device.wait(readers).and_then(|()| {
+        // Where no fence could be recorded, the whole stream is waited for: only copies that come in read from here.
+        let through = self.device.wait(readers).or_else(|_| self.device.finish_copies());
+        let freed = through.and_then(|()| {
             // SAFETY: P1, P2. The last owner is gone and every copy from here is over.
             let freed = self.device.context.bind().and_then(|_bound| unsafe { result::free_host(self.start.cast()) });
             freed.map_err(|error| refused("free pinned memory", error))

@@ -203,8 +203,9 @@ impl Drop for Staging {
     fn drop(&mut self) {
         let Ok(_bound) = self.context.bind() else { return };
         for stage in self.stages.get_mut().idle.drain(..) {
-            if stage.in_use {
-                let _ = self.streams.finish(&stage.event);
+            if stage.in_use && self.streams.finish(&stage.event).is_err() {
+                // Whichever of the two streams it was; one that cannot be waited for belongs to a lost device.
+                let _ = self.streams.finish_own(IN).and(self.streams.finish_own(OUT));
             }
             // SAFETY: G1. Nobody has the staging any more, and the stage's last copy is over.
             let _ = unsafe { result::free_host(stage.start.cast()) };
