@@ -5,7 +5,9 @@
 //! Not covered: graphs that are launched after their capture (a captured address is refused instead).
 #![allow(unsafe_code, reason = "kernels are launched on addresses")]
 
-use cudarc::driver::{CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg, sys};
+use freehold_cuda::cudarc::driver::{
+    CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg, sys,
+};
 use freehold_cuda::memory::driver::{CudaDevice, PinnedBytes};
 use freehold_cuda::{Allocation, Bytes, Error, HostBytes, VramHandle, VramManager};
 use freehold_sim_control::{Live, Sim};
@@ -26,7 +28,7 @@ impl Plugin {
     fn new(buffers: u64) -> Self {
         let device = CudaDevice::new(0).expect("a card");
         let builder = VramManager::builder().device(device.clone()).budget(Bytes(buffers * BYTES));
-        let ptx = cudarc::nvrtc::Ptx::from_src(include_str!("../../cuda/examples/kernels.ptx"));
+        let ptx = freehold_cuda::cudarc::nvrtc::Ptx::from_src(include_str!("../../cuda/examples/kernels.ptx"));
         let module = device.context().load_module(ptx).expect("kernels");
         Plugin { manager: builder.build().expect("a manager"), device, module }
     }
@@ -292,7 +294,7 @@ fn f5_a_stream_that_is_being_captured_is_refused() {
     assert_eq!(plugin.manager.evict_for_space(Bytes(BYTES)).expect("nothing is pinned").len(), 1);
     let raw = stream.cu_stream();
     // SAFETY: the stream is being captured.
-    let _ = unsafe { cudarc::driver::result::stream::end_capture(raw) };
+    let _ = unsafe { freehold_cuda::cudarc::driver::result::stream::end_capture(raw) };
     assert_eq!(landed(&stream, &plugin.read_later(&handle, &stream)), source(1), "afterwards it may be used again");
     drop((handle, stream));
     plugin.finish(&sim);
