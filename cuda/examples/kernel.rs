@@ -8,9 +8,10 @@
 
 use freehold_cuda::cudarc::driver::{LaunchConfig, PushKernelArg};
 use freehold_cuda::cudarc::nvrtc::Ptx;
-use freehold_cuda::memory::driver::{CudaDevice, PinnedBytes};
-use freehold_cuda::{Allocation, Bytes, VramManager};
+use freehold_cuda::memory::driver::CudaDevice;
+use freehold_cuda::{Allocation, Bytes, PinnedBytes, VramManager};
 use std::error::Error;
+use std::sync::Arc;
 
 const COUNT: u64 = 1 << 20;
 const BYTES: Bytes = Bytes(4 * COUNT);
@@ -29,9 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Room for one of the two: using the one evicts the other.
     let manager = VramManager::builder().device(device.clone()).budget(BYTES).build()?;
-    let numbers = PinnedBytes::new(&device, BYTES, |bytes| {
-        bytes.chunks_exact_mut(4).zip(0_u32..).for_each(|(word, number)| word.copy_from_slice(&number.to_le_bytes()));
-    })?;
+    let mut numbers = PinnedBytes::zeroed(BYTES)?;
+    let words = numbers.as_mut_slice().chunks_exact_mut(4);
+    words.zip(0_u32..).for_each(|(word, number)| word.copy_from_slice(&number.to_le_bytes()));
+    device.register(&numbers)?;
+    let numbers = Arc::new(numbers);
     let mut sums = manager.allocate(Allocation::new(BYTES).label("sums").source(numbers.clone()))?;
     let other = manager.register(Allocation::new(BYTES).label("other").source(numbers))?;
 

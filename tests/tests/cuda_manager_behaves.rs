@@ -3,8 +3,8 @@
 //!
 //! Not covered here: streams of the program's own (`cuda_streams_are_ordered`) and failing calls (`cuda_failures`).
 
-use freehold_cuda::memory::driver::{CudaDevice, PinnedBytes, devices, driver_version};
-use freehold_cuda::{Allocation, Bytes, Error, HostBytes, VramHandle, VramManager};
+use freehold_cuda::memory::driver::{CudaDevice, devices, driver_version};
+use freehold_cuda::{Allocation, Bytes, Error, HostBytes, PinnedBytes, VramHandle, VramManager};
 use freehold_sim_control::{Live, Sim, World};
 
 const MIB: u64 = 1 << 20;
@@ -129,9 +129,10 @@ fn pinned_bytes_are_a_source_and_outlive_their_copies() {
     let sim = Sim::late(6);
     let device = CudaDevice::new(0).expect("a card");
     let manager = VramManager::builder().device(device.clone()).budget(Bytes(8 * MIB)).build().expect("a manager");
-    let source = PinnedBytes::new(&device, Bytes(6 * MIB), |bytes| bytes.copy_from_slice(&pattern(6 * MIB, 3)));
-    let source = source.expect("pinned memory");
-    assert_eq!(source.as_slice(), pattern(6 * MIB, 3));
+    let source = PinnedBytes::copy_of(&pattern(6 * MIB, 3)).expect("memory");
+    device.register(&source).expect("the driver takes it");
+    device.register(&source).expect("and a second time changes nothing");
+    assert_eq!(sim.live().pinned, u64::from(!sim.on_card()));
     let handle = manager.allocate(Allocation::new(Bytes(6 * MIB)).source(source)).expect("room");
     if !sim.on_card() {
         assert!(sim.pending() > 0, "the copy was enqueued, and nobody waited for it");

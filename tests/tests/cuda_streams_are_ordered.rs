@@ -8,8 +8,8 @@
 use freehold_cuda::cudarc::driver::{
     CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, LaunchConfig, PushKernelArg, sys,
 };
-use freehold_cuda::memory::driver::{CudaDevice, PinnedBytes};
-use freehold_cuda::{Allocation, Bytes, Error, HostBytes, VramHandle, VramManager};
+use freehold_cuda::memory::driver::CudaDevice;
+use freehold_cuda::{Allocation, Bytes, Error, HostBytes, PinnedBytes, VramHandle, VramManager};
 use freehold_sim_control::{Live, Sim};
 use std::sync::Arc;
 
@@ -46,8 +46,9 @@ impl Plugin {
     }
 
     fn pinned(&self, seed: u32) -> Allocation {
-        let source = PinnedBytes::new(&self.device, Bytes(BYTES), |target| target.copy_from_slice(&bytes(seed)));
-        Allocation::new(Bytes(BYTES)).source(source.expect("pinned memory"))
+        let source = PinnedBytes::copy_of(&bytes(seed)).expect("memory");
+        self.device.register(&source).expect("the driver takes it");
+        Allocation::new(Bytes(BYTES)).source(source)
     }
 
     fn allocate(&self, allocation: Allocation) -> VramHandle {
@@ -364,4 +365,22 @@ fn more_streams_than_can_be_told_apart_are_refused_and_dropped_ones_make_room() 
     }
     drop(handle);
     plugin.finish(&sim);
+}
+
+#[test]
+fn pinned_bytes_are_written_again_only_after_the_copies_from_them() {
+    seeds(|sim| {
+        let plugin = Plugin::new(1);
+        let stream = plugin.stream();
+        let mut source = Arc::new(PinnedBytes::copy_of(&bytes(1)).expect("memory"));
+        plugin.device.register(&source).expect("the driver takes it");
+        let handle = plugin.allocate(Allocation::new(Bytes(BYTES)).shared_source(source.clone()));
+        let seen = plugin.read_later(&handle, &stream);
+        drop(handle);
+        let ours = Arc::get_mut(&mut source).expect("the handle is gone, and with it its source");
+        ours.as_mut_slice().fill(0); // while the copy has not run
+        assert_eq!(landed(&stream, &seen), self::source(1));
+        drop((source, seen, stream));
+        plugin.finish(sim);
+    });
 }

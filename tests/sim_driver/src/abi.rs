@@ -122,18 +122,13 @@ driver_calls! {
         }
         put(address, world.memory.allocate_pinned(bytes as u64).ok_or(OUT_OF_MEMORY)?)
     };
-    fn cuMemFreeHost(address: u64) |mut world, address| {
-        let device = current(&world)?;
-        let range = world.memory.pinned_at(address).ok_or(INVALID_VALUE)?;
-        world.host_step();
-        if let Some(touch) = world.shadow.unfinished(range.clone(), &world.host) {
-            world.report_unfinished("pinned memory is freed", touch);
-        }
-        world.drain(device);
-        world.memory.free_pinned(address);
-        world.shadow.forget(range);
-        Ok(())
+    fn cuMemFreeHost(address: u64) |mut world, address| unpin(&mut world, address, "pinned memory is freed");
+    fn cuMemHostRegister_v2(address: u64, bytes: usize, _flags: u32) |mut world, address, bytes, _| {
+        current(&world)?;
+        let registered = bytes > 0 && world.memory.register(address, bytes as u64);
+        if registered { Ok(()) } else { Err(ALREADY_REGISTERED) }
     };
+    fn cuMemHostUnregister(address: u64) |mut world, address| unpin(&mut world, address, "pinned memory is let go");
 
     fn cuMemcpyHtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle) |mut world, to, from, bytes, stream| {
         let stream = live_stream(&world, stream)?;
@@ -389,6 +384,7 @@ fn error_name(code: Code) -> &'static CStr {
         NOT_FOUND => c"CUDA_ERROR_NOT_FOUND",
         NOT_READY => c"CUDA_ERROR_NOT_READY",
         ILLEGAL_ADDRESS => c"CUDA_ERROR_ILLEGAL_ADDRESS",
+        ALREADY_REGISTERED => c"CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED",
         CAPTURE_UNSUPPORTED => c"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
         _ => c"CUDA_ERROR_UNKNOWN",
     }
@@ -486,6 +482,19 @@ fn copy_inside(world: &mut World, stream: usize, to: u64, from: u64, len: u64) -
         &[(source, Kind::Read), (target, Kind::Write)],
         Work::CopyInside { to, from, len },
     )?;
+    Ok(())
+}
+
+fn unpin(world: &mut World, address: u64, action: &str) -> Result<(), Code> {
+    let device = current(world)?;
+    let range = world.memory.pinned_at(address).ok_or(INVALID_VALUE)?;
+    world.host_step();
+    if let Some(touch) = world.shadow.unfinished(range.clone(), &world.host) {
+        world.report_unfinished(action, touch);
+    }
+    world.drain(device);
+    world.memory.free_pinned(address);
+    world.shadow.forget(range);
     Ok(())
 }
 

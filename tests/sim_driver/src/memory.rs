@@ -23,7 +23,8 @@ const REGION_ALIGN: u64 = 2 << 20;
 #[derive(Debug)]
 pub(crate) struct Memory {
     regions: BTreeMap<u64, Region>,
-    pinned: BTreeMap<u64, MmapMut>,
+    /// Length, and the map where the memory is the driver's own and not the program's.
+    pinned: BTreeMap<u64, (u64, Option<MmapMut>)>,
     /// Where freed regions were, for the report.
     freed: Vec<(Range<u64>, u64)>,
     next_address: u64,
@@ -132,13 +133,23 @@ impl Memory {
         let mut map = MmapMut::map_anon(usize::try_from(bytes).ok()?).ok()?;
         map.fill(POISON);
         let address = map.as_ptr().expose_provenance() as u64;
-        self.pinned.insert(address, map);
+        self.pinned.insert(address, (bytes, Some(map)));
         Some(address)
+    }
+
+    /// Notes memory of the program's own as pinned, unless some of it is already.
+    pub(crate) fn register(&mut self, address: u64, bytes: u64) -> bool {
+        let below = self.pinned.range(..address + bytes).next_back();
+        let apart = below.is_none_or(|(start, (length, _))| start + length <= address);
+        if apart {
+            self.pinned.insert(address, (bytes, None));
+        }
+        apart
     }
 
     /// The pinned range that begins at `address`.
     pub(crate) fn pinned_at(&self, address: u64) -> Option<Range<u64>> {
-        self.pinned.get(&address).map(|map| address..address + map.len() as u64)
+        self.pinned.get(&address).map(|(length, _)| address..address + length)
     }
 
     pub(crate) fn free_pinned(&mut self, address: u64) {
@@ -148,7 +159,7 @@ impl Memory {
     /// Whether all of a host range is pinned.
     pub(crate) fn is_pinned(&self, address: u64, len: u64) -> bool {
         let region = self.pinned.range(..=address).next_back();
-        region.is_some_and(|(start, map)| address + len <= start + map.len() as u64)
+        region.is_some_and(|(start, (length, _))| address + len <= start + length)
     }
 }
 

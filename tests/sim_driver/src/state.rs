@@ -25,6 +25,7 @@ pub(crate) const INVALID_HANDLE: Code = 400;
 pub(crate) const NOT_FOUND: Code = 500;
 pub(crate) const NOT_READY: Code = 600;
 pub(crate) const ILLEGAL_ADDRESS: Code = 700;
+pub(crate) const ALREADY_REGISTERED: Code = 712;
 pub(crate) const CAPTURE_UNSUPPORTED: Code = 900;
 
 #[derive(Debug)]

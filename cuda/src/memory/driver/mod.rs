@@ -18,7 +18,6 @@ mod staging;
 mod streams;
 
 pub use library::{Card, devices, driver_version};
-pub use pinned::PinnedBytes;
 
 use self::context::Context;
 use self::library::{refused, uuid_text};
