@@ -17,8 +17,11 @@ pub(crate) const POISON: u8 = 0xCB;
 /// Where device addresses begin. Non-canonical on x86-64, as on every machine with fewer than 57 address bits.
 const DEVICE_SPACE: u64 = 0x0A00_0000_0000_0000;
 
-/// Regions begin at multiples of this, and at least as much lies unmapped between two of them.
+/// Large regions begin at multiples of this, and at least as much lies unmapped between two of them.
 const REGION_ALIGN: u64 = 2 << 20;
+
+/// Below this an allocation is small.
+const SMALL: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -72,8 +75,9 @@ impl Memory {
     pub(crate) fn allocate(&mut self, device: usize, bytes: u64) -> Option<u64> {
         let mut map = MmapMut::map_anon(usize::try_from(bytes).ok()?).ok()?;
         map.fill(POISON);
-        let address = self.next_address;
-        self.next_address += bytes.next_multiple_of(REGION_ALIGN) + REGION_ALIGN;
+        // As on a card: what is small begins anywhere in a page.
+        let address = self.next_address + if bytes < SMALL { 512 } else { 0 };
+        self.next_address += bytes.next_multiple_of(REGION_ALIGN) + 2 * REGION_ALIGN;
         self.regions.insert(address, Region { number: self.next_number, device, bytes, map });
         self.next_number += 1;
         Some(address)

@@ -29,10 +29,12 @@ use crate::stream::{StreamId, StreamSet};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{CudaContext, CudaStream, sys};
 use freehold_core::Bytes;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What D1 asks of a region's start. The driver promises 256 bytes and gives more.
-const REGION_ALIGN: u64 = 512;
+/// Where regions begin: at pages of a card's memory. The driver promises 256 bytes, and gives large allocations a page.
+const REGION_ALIGN: u64 = 2 << 20;
 
 /// One card. Several managers may share it, each with arenas of its own.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct CudaDevice {
     staging: Staging,
     streams: Arc<Streams>,
     pinned: PinnedRanges,
+    /// Regions that do not begin where their allocation does. Taken when a region comes or goes.
+    padded: Mutex<BTreeMap<u64, u64>>,
     context: Arc<Context>,
 }
 
@@ -77,7 +81,13 @@ impl CudaDevice {
         let streams = Streams::new(Arc::clone(&context)).map_err(|error| refused("make streams", error))?;
         let streams = Arc::new(streams);
         let staging = Staging::new(Arc::clone(&context), Arc::clone(&streams));
-        Ok(Arc::new(CudaDevice { staging, streams, pinned: PinnedRanges::default(), context }))
+        Ok(Arc::new(CudaDevice {
+            staging,
+            streams,
+            pinned: PinnedRanges::default(),
+            padded: Mutex::default(),
+            context,
+        }))
     }
 
     /// The context, for streams and kernels of the program's own.
@@ -124,6 +134,20 @@ impl CudaDevice {
         let _ = self.context.bind().and_then(|_bound| self.streams.finish_own(own));
     }
 
+    fn allocate_raw(&self, bytes: u64) -> Result<u64, DeviceError> {
+        let action = || format!("allocate {bytes} bytes on the card");
+        let length = usize::try_from(bytes).map_err(|error| DeviceError::new(action(), error))?;
+        // SAFETY: V1.
+        let made = self.context.bind().and_then(|_bound| unsafe { result::malloc_sync(length) });
+        made.map_err(|error| refused(action(), error))
+    }
+
+    fn free_raw(&self, start: u64) -> Result<(), DeviceError> {
+        // SAFETY: V1. It came from `allocate_raw`, and whoever had it gives it away.
+        let freed = self.context.bind().and_then(|_bound| unsafe { result::free_sync(start) });
+        freed.map_err(|error| refused("free memory of the card", error))
+    }
+
     /// Waits for everything that comes in.
     fn finish_copies(&self) -> Result<(), DeviceError> {
         let finished = self.context.bind().and_then(|_bound| self.streams.finish_own(IN));
@@ -136,7 +160,7 @@ fn own(number: usize) -> StreamSet {
     StreamId::new(number).into()
 }
 
-// SAFETY: D1. A region is one device allocation, checked for its alignment, which nobody else gets before it is freed; the
+// SAFETY: D1. A region lies in one device allocation of its own, at a page's start, which nobody else gets before it is freed; the
 // driver gives memory that holds some bytes. Its addresses are not the host's, and `host_addressable` says so.
 unsafe impl DeviceMemory for CudaDevice {
     fn info(&self) -> Result<DeviceInfo, DeviceError> {
@@ -146,23 +170,26 @@ unsafe impl DeviceMemory for CudaDevice {
         Ok(DeviceInfo { name, total, free })
     }
 
+    fn region_align(&self) -> Bytes {
+        Bytes(REGION_ALIGN)
+    }
+
     fn allocate(&self, bytes: Bytes) -> Result<Region, DeviceError> {
-        let action = || format!("allocate {bytes} on the card");
-        let length = usize::try_from(bytes.get()).map_err(|error| DeviceError::new(action(), error))?;
-        // SAFETY: V1.
-        let made = self.context.bind().and_then(|_bound| unsafe { result::malloc_sync(length) });
-        let region = Region { address: Address(made.map_err(|error| refused(action(), error))?), bytes };
-        if region.address.0.is_multiple_of(REGION_ALIGN) {
-            return Ok(region);
+        let start = self.allocate_raw(bytes.get())?;
+        if start.is_multiple_of(REGION_ALIGN) {
+            return Ok(Region { address: Address(start), bytes });
         }
-        self.free(region)?;
-        Err(DeviceError::new(action(), format_args!("it begins at no multiple of {REGION_ALIGN} bytes")))
+        // Small allocations share a page of the driver's: one that is longer by a page has a page's start in it.
+        self.free_raw(start)?;
+        let start = self.allocate_raw(bytes.get().saturating_add(REGION_ALIGN))?;
+        let aligned = start.next_multiple_of(REGION_ALIGN);
+        self.padded.lock().insert(aligned, start);
+        Ok(Region { address: Address(aligned), bytes })
     }
 
     fn free(&self, region: Region) -> Result<(), DeviceError> {
-        // SAFETY: V1. The region came from `allocate`, and is given away here.
-        let freed = self.context.bind().and_then(|_bound| unsafe { result::free_sync(region.address.0) });
-        freed.map_err(|error| refused(format_args!("free {} on the card", region.bytes), error))
+        let start = self.padded.lock().remove(&region.address.0);
+        self.free_raw(start.unwrap_or(region.address.0))
     }
 
     fn host_addressable(&self) -> bool {
