@@ -34,6 +34,7 @@ impl<'h> Access<'h> {
         Ok(Access { tenancy })
     }
 
+    #[cfg(feature = "cuda")]
     pub(crate) fn tenancy(&self) -> &'h Tenancy {
         self.tenancy
     }

@@ -135,6 +135,7 @@ impl StreamUse {
 
     /// Puts `stream` behind those who came before, and remembers it as a user. Under a pin. Where it did so before, or
     /// nobody came before, this is two loads.
+    #[cfg(feature = "cuda")]
     pub(crate) fn join(&self, device: &dyn DeviceMemory, stream: StreamId) -> Result<(), DeviceError> {
         let first = self.before().without(stream);
         if !first.is_empty() && !StreamSet(self.joined.load(Relaxed)).contains(stream) {
@@ -147,6 +148,7 @@ impl StreamUse {
 
     /// Puts `stream` behind everybody, because it is going to write; those who come later have to be behind it. For the
     /// holder of the only guard.
+    #[cfg(feature = "cuda")]
     pub(crate) fn take_over(&self, device: &dyn DeviceMemory, stream: StreamId) -> Result<(), DeviceError> {
         device.order(self.everybody().without(stream), stream)?;
         self.begin(stream.into());
@@ -155,6 +157,7 @@ impl StreamUse {
     }
 
     /// Remembers a user.
+    #[cfg(feature = "cuda")]
     pub(crate) fn note(&self, stream: StreamId) {
         if !StreamSet(self.users.load(Relaxed)).contains(stream) {
             self.users.fetch_or(StreamSet::from(stream).0, Relaxed);
