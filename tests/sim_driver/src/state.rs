@@ -75,7 +75,7 @@ pub(crate) struct Rule {
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 static WORK: Condvar = Condvar::new();
 
-/// The world, locked for the length of one call.
+/// The world, for the length of one call.
 pub(crate) struct Entered(MutexGuard<'static, Option<World>>);
 
 impl std::ops::Deref for Entered {

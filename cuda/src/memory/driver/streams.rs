@@ -6,7 +6,7 @@
 //! that still has the old number then waits for the new stream without need.
 #![allow(unsafe_code, reason = "driver calls on streams and events: S1")]
 // S1  A raw stream in a slot is live: it is our own until `Streams` is dropped, or the slot has the program's `Arc` of it.
-//     An event in the pool is live until `Streams` is dropped. Calls are made bound to the context that made both.
+//     A spare event is live until `Streams` is dropped. Calls are made bound to the context that made both.
 
 use super::context::Context;
 use super::library::refused;
@@ -192,7 +192,7 @@ impl Drop for Streams {
         // What the driver says here has nobody to go to: a lost device has nothing left to give back.
         let Ok(_bound) = self.context.bind() else { return };
         for event in self.events.get_mut().drain(..) {
-            // SAFETY: S1. Nobody uses the pool any more.
+            // SAFETY: S1. Nobody has a spare event any more.
             let _ = unsafe { result::event::destroy(event.0) };
         }
         self.own.into_iter().for_each(destroy);
