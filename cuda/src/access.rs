@@ -23,8 +23,20 @@ pub struct AccessMut<'h> {
 
 impl<'h> Access<'h> {
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
+        let access = Access::pin(tenancy)?;
+        tenancy.tenant().streams.join_host(tenancy.device())?;
+        Ok(access)
+    }
+
+    /// A guard whose bytes may still be on their way: for whoever puts a stream behind them.
+    pub(crate) fn pin(tenancy: &'h Tenancy) -> Result<Self, Error> {
         tenancy.use_and_pin()?;
         Ok(Access { tenancy })
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(crate) fn tenancy(&self) -> &'h Tenancy {
+        self.tenancy
     }
 
     /// Where the buffer is in the device's address space; valid while this guard lives. A buffer of no bytes has the
@@ -61,8 +73,9 @@ impl<'h> Access<'h> {
     pub fn read(&self, start: u64, to: &mut [u8]) -> Result<(), Error> {
         self.check(start, to.len())?;
         let Some(span) = self.span() else { return Ok(()) };
-        // SAFETY: A2. We hold a pin: nobody writes.
-        unsafe { span.read(start, to) }.map_err(Error::from)
+        let before = self.tenancy.tenant().streams.before();
+        // SAFETY: A2. We hold a pin: nobody writes, but those before us.
+        unsafe { span.read(start, to, before) }.map_err(Error::from)
     }
 
     fn span(&self) -> Option<Span<'_>> {
@@ -84,7 +97,8 @@ impl Drop for Access<'_> {
 
 impl<'h> AccessMut<'h> {
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
-        let shared = Access::new(tenancy)?;
+        let shared = Access::pin(tenancy)?;
+        tenancy.tenant().streams.take_over_by_host(tenancy.device())?;
         tenancy.entry().residency().mark_dirty();
         Ok(AccessMut { shared })
     }
@@ -122,8 +136,10 @@ impl<'h> AccessMut<'h> {
     pub fn write(&mut self, start: u64, from: &[u8]) -> Result<(), Error> {
         self.shared.check(start, from.len())?;
         let Some(span) = self.shared.span() else { return Ok(()) };
+        let (streams, device) = (&self.shared.tenancy.tenant().streams, self.shared.tenancy.device());
         // SAFETY: A2. We hold a pin and borrow the only handle exclusively: no other guard exists.
-        unsafe { span.write(start, from) }.map_err(Error::from)
+        unsafe { span.write(start, from, streams) }?;
+        streams.join_host(device).map_err(Error::from)
     }
 
     /// The bytes themselves, where the device is ordinary memory.

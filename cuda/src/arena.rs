@@ -7,8 +7,10 @@
 //     Whoever calls an unsafe function below says which of the two it is.
 
 use crate::budget::Charge;
+use crate::fence::Fences;
 use crate::fork;
 use crate::memory::{Address, DeviceError, DeviceMemory, Region, host_pointer};
+use crate::stream::{StreamSet, StreamUse};
 use freehold_core::{AllocateError, Block, Buddy, Bytes, Geometry, Offset, Request};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub(crate) struct Arena {
     /// Taken when the region comes or goes, by whoever has the turn to make room; never on an access.
     region: Mutex<Option<Region>>,
     buddy: Buddy,
+    fences: Fences,
 }
 
 /// The memory of one entry: an address range inside a live region (A1).
@@ -51,8 +54,8 @@ impl Arena {
     /// An arena of this shape, without a region.
     pub(crate) fn new(device: Arc<dyn DeviceMemory>, geometry: Geometry) -> Self {
         let [base, size] = [0, 0].map(AtomicU64::new);
-        let forks = fork::generation();
-        let arena = Arena { device, base, size, forks, region: Mutex::new(None), buddy: Buddy::new(geometry) };
+        let (forks, fences) = (fork::generation(), Fences::default());
+        let arena = Arena { device, base, size, forks, region: Mutex::new(None), buddy: Buddy::new(geometry), fences };
         let held = arena.take(Offset(0), arena.buddy.capacity());
         debug_assert!(held, "a new buddy is all free");
         arena
@@ -79,7 +82,7 @@ impl Arena {
             return Ok(false);
         }
         self.size.store(0, Relaxed);
-        region.take().map_or(Ok(()), |region| self.device.free(region))?;
+        region.take().map_or(Ok(()), |region| self.hand_over(region))?;
         Ok(true)
     }
 
@@ -106,6 +109,16 @@ impl Arena {
         self.buddy.free(thread_hint(), Block::from_parts(offset, bytes));
     }
 
+    /// Whom the new owner of this block has to be behind: streams that may still be at work in it. Told once.
+    pub(crate) fn earlier_users(&self, offset: Offset, bytes: Bytes) -> StreamSet {
+        self.fences.take(offset.get()..offset.get() + bytes.get())
+    }
+
+    /// Says, before this block is freed, which streams may still be at work in it.
+    pub(crate) fn note_users(&self, offset: Offset, bytes: Bytes, streams: StreamSet) {
+        self.fences.note(offset.get()..offset.get() + bytes.get(), streams);
+    }
+
     /// Takes exactly this range out of what is free, or nothing.
     pub(crate) fn take(&self, offset: Offset, bytes: Bytes) -> bool {
         self.buddy.take(thread_hint(), offset, bytes).is_some()
@@ -114,6 +127,13 @@ impl Arena {
     /// The memory of the block of `bytes` at `offset`, which the caller holds.
     pub(crate) fn span(&self, offset: Offset, bytes: Bytes) -> Span<'_> {
         Span { device: &*self.device, address: Address(self.base.load(Relaxed)).plus(offset.get()), bytes }
+    }
+
+    /// Frees the region once no stream is at work in it. A device that cannot say so any more is asked to free it all the
+    /// same: what it says to that is the answer.
+    fn hand_over(&self, region: Region) -> Result<(), DeviceError> {
+        let waited = self.device.wait(self.fences.take(0..u64::MAX));
+        self.device.free(region).and(waited)
     }
 }
 
@@ -125,7 +145,7 @@ impl Drop for Arena {
             return;
         }
         if let Some(region) = self.region.get_mut().take()
-            && let Err(error) = self.device.free(region)
+            && let Err(error) = self.hand_over(region)
         {
             tracing::error!(%error, "an arena could not be given back");
         }
@@ -141,28 +161,35 @@ impl Span<'_> {
         self.bytes
     }
 
+    /// Writes behind whoever used the bytes before. Whoever comes next has to be behind the write: `streams`, the entry's
+    /// own, remembers that.
+    ///
     /// # Safety
-    /// A2: nobody else touches the span's bytes during the call.
-    pub(crate) unsafe fn write(&self, start: u64, from: &[u8]) -> Result<(), DeviceError> {
+    /// A2: nobody else touches the span's bytes, but for the streams of `streams`, before.
+    pub(crate) unsafe fn write(&self, start: u64, from: &[u8], streams: &StreamUse) -> Result<(), DeviceError> {
         self.check(start, from.len());
         // SAFETY: A1, and the range was just checked to lie in the span; A2 by this function's contract.
-        unsafe { self.device.upload(self.address.plus(start), from) }
+        let behind = unsafe { self.device.upload_behind(self.address.plus(start), from, streams.before()) }?;
+        streams.begin(behind);
+        Ok(())
     }
 
     /// # Safety
-    /// A2: nobody writes the span's bytes during the call.
-    pub(crate) unsafe fn read(&self, start: u64, to: &mut [u8]) -> Result<(), DeviceError> {
+    /// A2: nobody writes the span's bytes during the call but the streams of `after`, before.
+    pub(crate) unsafe fn read(&self, start: u64, to: &mut [u8], after: StreamSet) -> Result<(), DeviceError> {
         self.check(start, to.len());
         // SAFETY: A1, and the range was just checked to lie in the span; A2 by this function's contract.
-        unsafe { self.device.download(to, self.address.plus(start)) }
+        unsafe { self.device.download_behind(to, self.address.plus(start), after) }
     }
 
+    /// Returns the streams behind which the copy is there.
+    ///
     /// # Safety
-    /// A2: nobody else touches either span's bytes during the call. They may overlap.
-    pub(crate) unsafe fn copy_to(&self, target: &Span<'_>) -> Result<(), DeviceError> {
+    /// A2: nobody else touches either span's bytes who is not behind `after` or the returned streams. They may overlap.
+    pub(crate) unsafe fn copy_to(&self, target: &Span<'_>, after: StreamSet) -> Result<StreamSet, DeviceError> {
         assert_eq!(self.bytes, target.bytes, "a move keeps the size");
         // SAFETY: A1 for both; A2 by this function's contract.
-        unsafe { self.device.copy(target.address, self.address, self.bytes) }
+        unsafe { self.device.copy_behind(target.address, self.address, self.bytes, after) }
     }
 
     /// The bytes themselves, where the host can reach them.

@@ -65,10 +65,7 @@ impl VramHandle {
     /// # Errors
     /// Those of `access`, and [`Error::Immutable`] for shared weights.
     pub fn access_mut(&mut self) -> Result<AccessMut<'_>, Error> {
-        self.check()?;
-        if self.membership.is_some() {
-            return Err(Error::Immutable { label: Arc::clone(&self.tenancy.tenant().label) });
-        }
+        self.check_mutable()?;
         AccessMut::new(&self.tenancy)
     }
 
@@ -147,6 +144,21 @@ impl VramHandle {
     #[must_use]
     pub fn is_resident(&self) -> bool {
         self.tenancy.entry().residency().snapshot().residency() == Residency::Resident
+    }
+
+    /// A guard whose bytes may still be on their way: for whoever puts a stream behind them.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn pin_guard(&self) -> Result<Access<'_>, Error> {
+        self.check()?;
+        Access::pin(&self.tenancy)
+    }
+
+    pub(crate) fn check_mutable(&self) -> Result<(), Error> {
+        self.check()?;
+        match &self.membership {
+            Some(_) => Err(Error::Immutable { label: Arc::clone(&self.tenancy.tenant().label) }),
+            None => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {

@@ -51,7 +51,9 @@ mod arena;
 mod arenas;
 mod budget;
 mod counters;
+mod fence;
 pub mod memory;
+mod stream;
 
 // What changes around it.
 mod fork;
@@ -60,6 +62,8 @@ mod resize;
 
 // The life of an entry, in order.
 mod access;
+#[cfg(feature = "cuda")]
+mod access_on;
 mod audit;
 mod builder;
 mod close;
@@ -79,6 +83,8 @@ mod tenant;
 mod weights;
 
 pub use access::{Access, AccessMut};
+#[cfg(feature = "cuda")]
+pub use access_on::{AccessMutOn, AccessOn};
 pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
 pub use allocation::Allocation;
 pub use audit::{Books, BooksError};
@@ -98,5 +104,10 @@ pub use prefetch::Prefetch;
 pub use resize::{BudgetChange, Handover};
 pub use room::Candidate;
 pub use source::{FileRange, HostBytes, PinnedBytes, Safetensors, Sink, Source};
+pub use stream::{StreamId, StreamSet};
+
+/// The driver's own types, which are in this crate's API.
+#[cfg(feature = "cuda")]
+pub use cudarc;
 
 pub use freehold_core::{Bytes, HandleKey, Rank};

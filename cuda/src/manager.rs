@@ -324,7 +324,9 @@ impl Inner {
         let bytes = self.reserved(tenant.bytes);
         tenant.plugin.tally().resident.sub(bytes.get());
         self.tally.resident.sub(bytes.get());
-        self.arenas.at(place.arena).free(place.offset, bytes);
+        let arena = self.arenas.at(place.arena);
+        arena.note_users(place.offset, bytes, tenant.streams.everybody());
+        arena.free(place.offset, bytes);
         match (place.charge, &tenant.account) {
             (Charge::Reservation, Some(account)) => account.credit(bytes),
             _ => self.budget.credit(bytes),

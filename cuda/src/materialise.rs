@@ -70,7 +70,10 @@ impl Inner {
         let tenant = tenancy.tenant();
         let mut filled = Filled::Fresh;
         if tenant.bytes > Bytes::ZERO {
-            tenant.place.set(self.place(&Want::of(self, tenant))?);
+            let place = self.place(&Want::of(self, tenant))?;
+            let arena = self.arenas.at(place.arena);
+            tenant.streams.begin(arena.earlier_users(place.offset, self.reserved(tenant.bytes)));
+            tenant.place.set(place);
             let span = self.span(tenant).expect("the place was just set");
             filled = claimed.fill(&span)?;
         }
@@ -112,8 +115,9 @@ impl Claimed<'_> {
     /// Calls the source, with no lock held, and counts what it gives.
     fn pour(&self, source: &dyn Source, span: &Span<'_>) -> Result<(), Error> {
         let label = || Arc::clone(&self.tenancy.tenant().label);
+        let streams = &self.tenancy.tenant().streams;
         // SAFETY: A2. The claim is ours.
-        let mut upload = |start: u64, bytes: &[u8]| unsafe { span.write(start, bytes) };
+        let mut upload = |start: u64, bytes: &[u8]| unsafe { span.write(start, bytes, streams) };
         let mut sink = match span.host_bytes() {
             // SAFETY: A2. The claim is ours: nobody else reads or writes these bytes until it ends. D1: initialised.
             Some(bytes) => Sink::direct(unsafe { &mut *bytes }),

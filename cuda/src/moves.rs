@@ -81,10 +81,22 @@ impl Inner {
         let tenant = entry.payload();
         let moved = tenant.place.get().filter(|place| place.offset == step.from).and_then(|place| {
             let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
+            let earlier = arena.earlier_users(step.to, step.bytes);
             // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.
-            let copied = unsafe { from.copy_to(&to) };
-            let copied = copied.inspect_err(|error| tracing::warn!(%error, label = &*tenant.label, "a move failed"));
-            copied.ok().map(|()| tenant.place.set(Place { offset: step.to, ..place }))
+            let copied = unsafe { from.copy_to(&to, tenant.streams.everybody().union(earlier)) };
+            match copied {
+                Ok(behind) => {
+                    arena.note_users(step.from, step.bytes, behind);
+                    tenant.streams.begin(behind);
+                    tenant.place.set(Place { offset: step.to, ..place });
+                    Some(())
+                }
+                Err(error) => {
+                    arena.note_users(step.to, step.bytes, earlier);
+                    tracing::warn!(%error, label = &*tenant.label, "a move failed");
+                    None
+                }
+            }
         });
         self.settle(entry, entry.residency().cancel_evict());
         moved?;

@@ -7,6 +7,7 @@ use crate::allocation::{Allocation, Backing};
 use crate::budget::Reservation;
 use crate::error::Error;
 use crate::manager::Inner;
+use crate::memory::DeviceMemory;
 use crate::source::Source;
 use crate::tenant::{Departure, Tenant};
 use crate::weights::Consumers;
@@ -48,6 +49,10 @@ impl Tenancy {
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
+    }
+
+    pub(crate) fn device(&self) -> &dyn DeviceMemory {
+        &*self.inner.device
     }
 
     pub(crate) fn entry(&self) -> &Entry<Tenant> {

@@ -9,6 +9,7 @@ use crate::budget::{Account, Charge, Reservation};
 use crate::plugin::Plugin;
 use crate::policy::BeatCell;
 use crate::spill::Spilled;
+use crate::stream::StreamUse;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
@@ -39,6 +40,7 @@ pub(crate) struct Tenant {
     pub(crate) place: PlaceCell,
     /// After how many uses of its plugin it comes again, where the policy learns that.
     pub(crate) beat: BeatCell,
+    pub(crate) streams: StreamUse,
     /// What was written out at the last eviction. Touched in exclusive states and after the end only: nobody waits for it.
     pub(crate) spilled: Mutex<Option<Spilled>>,
     /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
@@ -99,6 +101,7 @@ impl Tenant {
             account: allocation.reservation.as_ref().map(Reservation::account),
             place: PlaceCell::nowhere(),
             beat: BeatCell::default(),
+            streams: StreamUse::default(),
             spilled: Mutex::new(None),
             changed: Event::new(),
         }

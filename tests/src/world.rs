@@ -1,12 +1,16 @@
-//! The world of a behaviour test: one of two devices, a clock that ticks when asked, an onlooker that remembers.
+//! The world of a behaviour test: one of three devices, a clock that ticks when asked, an onlooker that remembers.
 //!
-//! Every behaviour is shown on the host device and on the far one, by the same body: [`on_both_devices`].
+//! Every behaviour is shown on both kinds of device, memory that the host can follow and memory that it cannot, by the same
+//! body: [`on_both_devices`]. The second kind is tried twice: as the far device, which watches each call, and as a card
+//! under the simulated driver, where work runs as late as the program allows and unordered accesses are reported.
 
 use crate::far_device::FarDevice;
+use freehold_cuda::memory::driver::CudaDevice;
 use freehold_cuda::{
     Allocation, Bytes, Clock, DeviceMemory, Event, HostBytes, HostDevice, Observer, VramHandle, VramManager,
     VramManagerBuilder,
 };
+use freehold_sim_control::Sim;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -28,11 +32,15 @@ pub struct World {
     pub far: Option<Arc<FarDevice>>,
     /// What happened.
     pub recorder: Arc<Recorder>,
+    /// The driver under the card, where it is one. Last: the turn with it ends when the device is gone.
+    pub sim: Option<Sim>,
 }
 
 /// Runs the same claim on ordinary memory and on memory that the host cannot follow.
 pub fn on_both_devices(claim: impl Fn(&World)) {
-    for world in [World::host(), World::far()] {
+    // Made one by one: whoever has the card has a turn with it.
+    for world in [World::host, World::far, World::card] {
+        let world = world();
         println!("on {:?}", world.device.info().map(|info| info.name));
         claim(&world);
         world.check();
@@ -43,14 +51,25 @@ impl World {
     /// Ordinary memory.
     #[must_use]
     pub fn host() -> World {
-        World { device: Arc::new(HostDevice::new()), far: None, recorder: Arc::default() }
+        World { device: Arc::new(HostDevice::new()), far: None, recorder: Arc::default(), sim: None }
     }
 
     /// Memory that the host cannot follow.
     #[must_use]
     pub fn far() -> World {
         let far = Arc::new(FarDevice::with_limit(Bytes(1 << 40)));
-        World { device: far.clone(), far: Some(far), recorder: Arc::default() }
+        World { device: far.clone(), far: Some(far), recorder: Arc::default(), sim: None }
+    }
+
+    /// A card, under the simulated driver.
+    ///
+    /// # Panics
+    /// When the simulated driver was not built.
+    #[must_use]
+    pub fn card() -> World {
+        let sim = Sim::with(freehold_sim_control::World { seed: 1, bytes: 1 << 40, ..Default::default() });
+        let device = CudaDevice::new(0).expect("a card");
+        World { device, far: None, recorder: Arc::default(), sim: Some(sim) }
     }
 
     /// A manager of `capacity` granules of this device.
@@ -75,6 +94,9 @@ impl World {
     pub fn check(&self) {
         if let Some(far) = &self.far {
             far.check();
+        }
+        if let Some(sim) = &self.sim {
+            assert_eq!(sim.report(), "", "the driver saw something");
         }
     }
 }

@@ -3,11 +3,14 @@
 //! Everything above this line knows arenas and offsets; everything below knows one kind of memory. The host device
 //! ([`HostDevice`]) is ordinary memory; the same manager runs on both.
 
+#[cfg(feature = "cuda")]
+pub mod driver;
 mod host;
 
 pub use host::HostDevice;
 pub(crate) use host::pointer as host_pointer;
 
+use crate::stream::{StreamId, StreamSet};
 use freehold_core::Bytes;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -124,4 +127,78 @@ pub unsafe trait DeviceMemory: Send + Sync + Debug {
     /// # Errors
     /// The copy failed; the target's content is then undefined, but initialised.
     unsafe fn copy(&self, to: Address, from: Address, bytes: Bytes) -> Result<(), DeviceError>;
+
+    /// As [`upload`](Self::upload), but ordered behind what `after` was given so far, and perhaps not complete on return:
+    /// whoever touches the bytes next has to be behind the streams that are returned. A device without streams waits.
+    ///
+    /// # Safety
+    /// As there; others may have given the streams of `after` work on these bytes before, and from then on nobody
+    /// touches them who is not behind the returned streams. `from` may change as soon as the call has returned.
+    ///
+    /// # Errors
+    /// As there; nothing that the call began is then still under way, unless the device is lost.
+    unsafe fn upload_behind(&self, to: Address, from: &[u8], after: StreamSet) -> Result<StreamSet, DeviceError> {
+        self.wait(after)?;
+        // SAFETY: the caller's promise, passed on; those before us are through.
+        unsafe { self.upload(to, from) }?;
+        Ok(StreamSet::EMPTY)
+    }
+
+    /// As [`download`](Self::download), and complete on return, but ordered behind what `after` was given so far.
+    ///
+    /// # Safety
+    /// As there; the streams of `after` may have been given writes of these bytes before.
+    ///
+    /// # Errors
+    /// As there.
+    unsafe fn download_behind(&self, to: &mut [u8], from: Address, after: StreamSet) -> Result<(), DeviceError> {
+        self.wait(after)?;
+        // SAFETY: the caller's promise, passed on; those before us are through.
+        unsafe { self.download(to, from) }
+    }
+
+    /// As [`copy`](Self::copy), with the order of [`upload_behind`](Self::upload_behind).
+    ///
+    /// # Safety
+    /// As there, for both ranges.
+    ///
+    /// # Errors
+    /// As there.
+    unsafe fn copy_behind(
+        &self,
+        to: Address,
+        from: Address,
+        bytes: Bytes,
+        after: StreamSet,
+    ) -> Result<StreamSet, DeviceError> {
+        self.wait(after)?;
+        // SAFETY: the caller's promise, passed on; those before us are through.
+        unsafe { self.copy(to, from, bytes) }?;
+        Ok(StreamSet::EMPTY)
+    }
+
+    /// The host waits until these streams are through with what they were given so far.
+    ///
+    /// # Errors
+    /// The device cannot tell, or reports what went wrong on a stream before.
+    fn wait(&self, streams: StreamSet) -> Result<(), DeviceError> {
+        debug_assert!(streams.is_empty(), "a device without streams was asked to wait for {streams:?}");
+        Ok(())
+    }
+
+    /// What `then` is given from now on runs after what the streams of `first` were given so far. The host does not
+    /// wait.
+    ///
+    /// # Errors
+    /// The device cannot order them.
+    fn order(&self, first: StreamSet, then: StreamId) -> Result<(), DeviceError> {
+        debug_assert!(first.is_empty(), "a device without streams was asked to put {then:?} behind {first:?}");
+        Ok(())
+    }
+
+    /// The card behind this device, where it is one: what `access_on` and its like need of it.
+    #[cfg(feature = "cuda")]
+    fn cuda(&self) -> Option<&driver::CudaDevice> {
+        None
+    }
 }

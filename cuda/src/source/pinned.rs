@@ -70,9 +70,11 @@ impl PinnedBytes {
         self.pages.as_deref().unwrap_or(&[])
     }
 
-    /// The bytes, to be filled before they are shared.
+    /// The bytes, to be filled before they are shared. A registration ends here: a card may still be copying from them,
+    /// and the end of the registration waits for that.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.registration.take();
         self.pages.as_deref_mut().unwrap_or(&mut [])
     }
 

@@ -89,7 +89,7 @@ impl Inner {
         let Some(span) = self.span(tenant).filter(|_| exists_nowhere_else(entry)) else { return Ok(()) };
         let mut spilled = self.spill.take(tenant.bytes)?;
         // SAFETY: A2. The entry is claimed: nobody writes its bytes.
-        if let Err(error) = unsafe { span.read(0, spilled.as_mut_slice()) } {
+        if let Err(error) = unsafe { span.read(0, spilled.as_mut_slice(), tenant.streams.before()) } {
             self.spill.give_back(spilled);
             return Err(NotSpilled::Device(error));
         }
@@ -104,7 +104,7 @@ impl Inner {
         let tenant = entry.payload();
         if let Some(spilled) = &*tenant.spilled.lock() {
             // SAFETY: A2. The claim is ours.
-            unsafe { span.write(0, spilled.as_slice()) }?;
+            unsafe { span.write(0, spilled.as_slice(), &tenant.streams) }?;
             entry.residency().mark_dirty();
         }
         Ok(self.forget_spilled(tenant))

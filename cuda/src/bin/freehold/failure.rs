@@ -11,8 +11,8 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Trace(#[from] TraceError),
-    #[error("there is no device cuda:{ordinal} here; --device host works everywhere")]
-    NoDevice { ordinal: u32 },
+    #[error("there is no device cuda:{ordinal} here: {reason}; --device host works everywhere")]
+    NoDevice { ordinal: u32, reason: freehold_cuda::DeviceError },
     #[error("a budget of {bytes} bytes is {scaled} bytes at this scale: less than one granule of {granule} bytes")]
     BudgetTooSmall { bytes: u64, scaled: u64, granule: u64 },
     #[error("a budget of {budget} bytes is more than the {total} bytes that {device} has; --scale makes it smaller")]

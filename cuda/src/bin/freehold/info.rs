@@ -37,12 +37,28 @@ pub(crate) fn run(args: &InfoArgs) -> Result<(), Failure> {
         writeln!(out, "cuda:{ordinal}  {name}  {uuid}  {free_bytes} of {total_bytes} bytes free")?;
     }
     if found.devices.is_empty() {
-        writeln!(out, "no card: this build drives the host device only, which is what --device auto takes")?;
+        writeln!(out, "no card: --device auto takes the host device")?;
     }
     writeln!(out, "driver  {}", found.driver.as_deref().unwrap_or("none"))?;
     Ok(writeln!(out, "host    {} bytes of memory", found.host_bytes)?)
 }
 
+#[cfg(feature = "cuda")]
+fn look() -> Found {
+    use freehold_cuda::memory::driver::{devices, driver_version};
+    let device = |card: freehold_cuda::memory::driver::Card| Device {
+        ordinal: card.ordinal as u32,
+        uuid: card.uuid,
+        name: card.name,
+        total_bytes: card.total.get(),
+        free_bytes: card.free.get(),
+    };
+    // A driver that is not there, or cannot be asked, is a machine without cards: `driver` tells the two apart.
+    let devices = devices().unwrap_or_default().into_iter().map(device).collect();
+    Found { devices, driver: driver_version(), host_bytes: host_bytes() }
+}
+
+#[cfg(not(feature = "cuda"))]
 fn look() -> Found {
     Found { devices: Vec::new(), driver: None, host_bytes: host_bytes() }
 }

@@ -1,0 +1,101 @@
+//! The command on a machine with a card, with a driver and no card, and with no driver: simulated, so that it is tried
+//! everywhere. A program that knows nothing of the simulated driver gets it by `LD_PRELOAD`.
+
+use freehold_sim_control::path;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// How many lines of the bundled mix are replayed under each seed: evictions, moves and uploads are among them.
+const LINES: usize = 2000;
+
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
+    command.args(words);
+    command
+}
+
+fn with_driver(words: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = command(words);
+    command.env("LD_PRELOAD", path()).envs(settings.iter().copied());
+    command.output().expect("the command starts")
+}
+
+fn json(output: &Output) -> Value {
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {error}", output.status);
+    serde_json::from_str(&out).unwrap_or_else(|problem| panic!("{problem}: {out}"))
+}
+
+/// The beginning of the bundled mix, in a file of this test's own.
+fn short_mix(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace");
+    let packed = fs::read(root.join("tests/traces/mix_cut.csv.zst")).expect("the bundled mix");
+    let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("zstd")).expect("text");
+    let short: String = text.split_inclusive('\n').take(LINES).collect();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, zstd::encode_all(short.as_bytes(), 0).expect("zstd")).expect("a file");
+    file
+}
+
+#[test]
+fn the_mix_replays_on_a_card_without_a_mismatch_or_a_race_under_twenty_seeds() {
+    let trace = short_mix("seeds.csv.zst").display().to_string();
+    let report = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seeds.report");
+    let _ = fs::remove_file(&report);
+    let report_path = report.display().to_string();
+    let words = ["replay", &trace, "--device", "cuda:0", "--scale", "64", "--budget", "0.4", "--json"];
+    for seed in 0..20 {
+        let (seed_text, late) = (seed.to_string(), if seed % 2 == 0 { "1" } else { "0" });
+        let settings =
+            [("FREEHOLD_SIM_SEED", &*seed_text), ("FREEHOLD_SIM_LATE", late), ("FREEHOLD_SIM_REPORT", &report_path)];
+        let result = json(&with_driver(&words, &settings));
+        assert_eq!(result["device"], "Simulated device");
+        assert_eq!(result["mismatches"], 0, "seed {seed}: {result}");
+        let at_work = |figure: &str| result[figure].as_u64().is_some_and(|count| count > 0);
+        assert!(at_work("evictions") && at_work("loads"), "seed {seed}: {result}");
+        assert!(!report.exists(), "seed {seed}: {}", fs::read_to_string(&report).unwrap_or_default());
+    }
+}
+
+#[test]
+fn info_lists_the_cards_and_auto_takes_the_first() {
+    let settings = [("FREEHOLD_SIM_DEVICES", "2"), ("FREEHOLD_SIM_BYTES", "536870912"), ("FREEHOLD_SIM_LATE", "1")];
+    let info = json(&with_driver(&["info", "--json"], &settings));
+    let cards = info["devices"].as_array().expect("a list");
+    assert_eq!(cards.len(), 2);
+    for (ordinal, card) in cards.iter().enumerate() {
+        assert_eq!((card["ordinal"].as_u64(), card["total_bytes"].as_u64()), (Some(ordinal as u64), Some(536_870_912)));
+        assert_eq!((&card["name"], &card["free_bytes"]), (&"Simulated device".into(), &card["total_bytes"]));
+        assert!(card["uuid"].as_str().is_some_and(|uuid| uuid.starts_with("GPU-")));
+    }
+    assert_eq!(info["driver"], "12.8");
+    let trace = short_mix("auto.csv.zst").display().to_string();
+    let replay = json(&with_driver(&["replay", &trace, "--scale", "256", "--json"], &settings));
+    assert_eq!((&replay["device"], &replay["mismatches"]), (&"Simulated device".into(), &0.into()));
+}
+
+#[test]
+fn a_driver_without_a_card_and_no_driver_at_all_are_told_and_auto_takes_the_host() {
+    let trace = short_mix("nothing.csv.zst").display().to_string();
+    let absent = Path::new("/usr/lib/x86_64-linux-gnu/libcuda.so.1").exists();
+    for with_library in [true, false] {
+        if !with_library && absent {
+            continue; // this machine has a driver of its own
+        }
+        let run = |words: &[&str]| match with_library {
+            true => with_driver(words, &[("FREEHOLD_SIM_DEVICES", "0")]),
+            false => command(words).output().expect("the command starts"),
+        };
+        let info = json(&run(&["info", "--json"]));
+        assert_eq!(info["devices"], Value::Array(Vec::new()));
+        assert_eq!(info["driver"].is_string(), with_library, "the driver is told apart from the cards");
+        let refused = run(&["replay", &trace, "--scale", "256", "--device", "cuda:0", "--json"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!((refused.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.contains("cuda:0") && refused.stdout.is_empty(), "{said}");
+        let replay = json(&run(&["replay", &trace, "--scale", "256", "--json"]));
+        assert_eq!((&replay["device"], &replay["mismatches"]), (&"host".into(), &0.into()));
+    }
+}
