@@ -14,6 +14,7 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: AtomicU64,
+    lent: AtomicU64,
     used: AtomicU64,
 }
 
@@ -28,11 +29,22 @@ pub(crate) enum Charge {
 
 impl Budget {
     pub(crate) fn new(limit: Bytes) -> Self {
-        Budget { limit: AtomicU64::new(limit.get()), used: AtomicU64::new(0) }
+        Budget { limit: AtomicU64::new(limit.get()), lent: AtomicU64::new(0), used: AtomicU64::new(0) }
     }
 
+    /// What may be charged at most: the limit that was set, less what is lent to somebody outside.
     pub(crate) fn limit(&self) -> Bytes {
-        Bytes(self.limit.load(Relaxed))
+        Bytes(self.limit.load(Relaxed).saturating_sub(self.lent.load(Relaxed)))
+    }
+
+    /// Lends bytes to somebody outside, whatever the limit is or becomes meanwhile.
+    pub(crate) fn lend(&self, bytes: Bytes) {
+        self.lent.fetch_add(bytes.get(), Relaxed);
+    }
+
+    /// They are back.
+    pub(crate) fn take_back(&self, bytes: Bytes) {
+        self.lent.fetch_sub(bytes.get(), Relaxed);
     }
 
     /// Changes the limit. What is charged above it stays charged; nothing is admitted until it is below.

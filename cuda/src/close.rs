@@ -66,6 +66,8 @@ pub(crate) fn close(inner: &Inner) -> LeakReport {
     inner.prefetcher.end();
     inner.spill.trim();
     report.live.sort_unstable_by_key(|leak| leak.id);
+    // With the turn: whoever makes room now may be about to get a region; whoever comes after finds the manager closed.
+    let _turn = inner.room.lock();
     for (_, arena) in inner.arenas.iter() {
         match arena.give_back() {
             Ok(true) => {}

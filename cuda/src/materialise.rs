@@ -103,6 +103,9 @@ fn wait_until_settled(tenancy: &Tenancy) {
 impl Claimed<'_> {
     /// The bytes, from where they are now: written out at the last eviction, or at the source.
     fn fill(&self, span: &Span<'_>) -> Result<Filled, Error> {
+        if let Some(lost) = self.tenancy.tenant().lost.get() {
+            return Err(Error::Device(lost.clone()));
+        }
         if self.tenancy.inner().restore(self.tenancy.entry(), span)? {
             return Ok(Filled::Loaded);
         }

@@ -7,9 +7,10 @@
 use crate::arena::{Arena, Place};
 use crate::budget::Charge;
 use crate::manager::Inner;
+use crate::memory::DeviceError;
 use crate::observer::Event;
 use crate::room::Want;
-use crate::tenant::Tenant;
+use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch::{self as epoch, Guard};
 use freehold_core::compaction::{Layout, Move, Occupant, Plan};
 use freehold_core::{Bytes, Claim, Entry, HandleKey, Offset};
@@ -79,7 +80,7 @@ impl Inner {
             return None;
         }
         let tenant = entry.payload();
-        let moved = tenant.place.get().filter(|place| place.offset == step.from).and_then(|place| {
+        let moved = tenant.place.get().filter(|place| place.offset == step.from).map(|place| {
             let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
             let earlier = arena.earlier_users(step.to, step.bytes);
             // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.
@@ -89,21 +90,40 @@ impl Inner {
                     arena.note_users(step.from, step.bytes, behind);
                     tenant.streams.begin(behind);
                     tenant.place.set(Place { offset: step.to, ..place });
-                    Some(())
+                    Ok(())
                 }
                 Err(error) => {
                     arena.note_users(step.to, step.bytes, earlier);
                     tracing::warn!(%error, label = &*tenant.label, "a move failed");
-                    None
+                    Err(error)
                 }
             }
         });
-        self.settle(entry, entry.residency().cancel_evict());
-        moved?;
+        match moved {
+            Some(Err(error)) if step.overlaps() => return self.give_up(entry, error),
+            _ => self.settle(entry, entry.residency().cancel_evict()),
+        }
+        moved?.ok()?;
         self.tally.moved(tenant.bytes);
         tenant.plugin.tally().moved(tenant.bytes);
         told.push(Event::Moved { id: entry.id(), bytes: tenant.bytes });
         Some(())
+    }
+}
+
+impl Inner {
+    /// Ends a move onto itself that failed: how much of the block was overwritten is not known, so nobody may see it. What
+    /// has a source is evicted and comes back; what has none is lost, and says so.
+    fn give_up(&self, entry: &Entry<Tenant>, error: DeviceError) -> Option<()> {
+        let tenant = entry.payload();
+        let elsewhere = tenant.departure == Departure::Sourced && !entry.residency().snapshot().is_dirty();
+        if !elsewhere {
+            tracing::error!(%error, label = &*tenant.label, "an entry's only bytes were lost in a failed move");
+            tenant.lost.get_or_init(|| error);
+        }
+        self.free_place(tenant);
+        self.settle(entry, entry.residency().finish_evict());
+        None
     }
 }
 

@@ -1,5 +1,6 @@
 //! Resize: the budget changes while plugins hold handles, and regions go back to the device.
 
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::manager::{Inner, VramManager};
 use crate::room::{Candidate, Want};
@@ -36,7 +37,7 @@ impl VramManager {
     pub fn set_budget(&self, bytes: Bytes) -> Result<BudgetChange, Error> {
         let inner = self.inner();
         let bytes = Bytes(bytes.get() - bytes.get() % inner.granule.get());
-        inner.change_budget(i32::MAX, |_| bytes)
+        inner.change_budget(i32::MAX, |budget| budget.set_limit(bytes))
     }
 
     /// Lends `bytes` of the card (at most all of it) to somebody outside, a training job: evicts what has a priority of at
@@ -50,8 +51,11 @@ impl VramManager {
     pub fn handover(&self, bytes: Bytes, priority: i32) -> Result<Handover, Error> {
         let inner = Arc::clone(self.inner());
         let bytes = inner.reserved(bytes).min(inner.budget.limit());
-        let change = inner.change_budget(priority, |limit| Bytes(limit.get().saturating_sub(bytes.get())))?;
-        Ok(Handover { inner, bytes, change })
+        // The guard first: where a region cannot be given back, dropping it takes the bytes back.
+        inner.budget.lend(bytes);
+        let mut handover = Handover { inner, bytes, change: BudgetChange::default() };
+        handover.change = handover.inner.change_budget(priority, |_| {})?;
+        Ok(handover)
     }
 
     /// Gives every region in which nobody has a block back to the device, and says how many bytes went (E6). They come
@@ -77,17 +81,17 @@ impl Handover {
 impl Drop for Handover {
     fn drop(&mut self) {
         let _turn = self.inner.room.lock();
-        self.inner.budget.set_limit(self.inner.budget.limit() + self.bytes);
+        self.inner.budget.take_back(self.bytes);
         self.inner.ring();
     }
 }
 
 impl Inner {
     /// Sets a new limit, evicts down to it what has a priority of at most `ceiling`, and trims.
-    fn change_budget(&self, ceiling: i32, limit: impl FnOnce(Bytes) -> Bytes) -> Result<BudgetChange, Error> {
+    fn change_budget(&self, ceiling: i32, change: impl FnOnce(&Budget)) -> Result<BudgetChange, Error> {
         let mut told = Vec::new();
         let turn = self.room.lock();
-        self.budget.set_limit(limit(self.budget.limit()));
+        change(&self.budget);
         let evicted = self.evict_down(ceiling, &mut told);
         let trimmed = self.arenas.trim();
         let excess = self.excess();

@@ -23,6 +23,7 @@ use crate::survey::Survey;
 use crate::tenant::Tenant;
 use freehold_core::{AllocateError, Bytes, HandleKey, Rank, Victim};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How often a buddy that says "full, but something is in flight" is asked again before anybody is evicted for it.
 const IN_FLIGHT_RETRIES: usize = 3;
@@ -192,6 +193,9 @@ impl Inner {
     /// A block in a new region, where the budget leaves room for one and the device agrees (E2: where it does not, room is
     /// made in the regions there are).
     fn grow_for(&self, want: &Want<'_>, charge: Charge) -> Option<Place> {
+        if self.closed.load(Relaxed) {
+            return None;
+        }
         match self.arenas.grow(want.bytes, self.budget.limit()) {
             Ok(()) => self.find_patiently(want, charge),
             Err(NoGrowth::Spent) => None,

@@ -6,6 +6,7 @@
 use crate::allocation::{Allocation, Backing};
 use crate::arena::Place;
 use crate::budget::{Account, Charge, Reservation};
+use crate::memory::DeviceError;
 use crate::plugin::Plugin;
 use crate::policy::BeatCell;
 use crate::spill::Spilled;
@@ -13,8 +14,8 @@ use crate::stream::StreamUse;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// How an entry may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub(crate) struct Tenant {
     pub(crate) streams: StreamUse,
     /// What was written out at the last eviction. Touched in exclusive states and after the end only: nobody waits for it.
     pub(crate) spilled: Mutex<Option<Spilled>>,
+    /// Set when a move failed half-way and nobody has the bytes any more: the entry is absent, and every access says so
+    /// rather than show what is left.
+    pub(crate) lost: OnceLock<DeviceError>,
     /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
     pub(crate) changed: Event,
 }
@@ -103,6 +107,7 @@ impl Tenant {
             beat: BeatCell::default(),
             streams: StreamUse::default(),
             spilled: Mutex::new(None),
+            lost: OnceLock::new(),
             changed: Event::new(),
         }
     }

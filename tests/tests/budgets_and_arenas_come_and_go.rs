@@ -76,6 +76,17 @@ fn a_handover_ends_with_its_guard() {
     });
 }
 
+/// E3, E4: what is lent is lent from whatever the budget is: a budget set meanwhile is the budget when the bytes are back.
+#[test]
+fn a_budget_set_during_a_handover_is_kept() {
+    let manager = World::host().manager(8);
+    let lent = manager.handover(units(8), i32::MAX).unwrap();
+    manager.set_budget(units(4)).unwrap();
+    assert_eq!(manager.budget(), Bytes(0));
+    drop(lent);
+    assert_eq!(manager.budget(), units(4));
+}
+
 /// E4: what ranks above the training job's priority stays, and the guard says what could not be freed.
 #[test]
 fn a_handover_leaves_what_ranks_above_it() {

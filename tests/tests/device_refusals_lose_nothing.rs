@@ -116,6 +116,32 @@ fn a_refused_move_falls_back_to_eviction() {
     world.check();
 }
 
+/// A move onto itself that fails half-way leaves nobody's bytes: what has a source comes back from it, what has none is an
+/// error at every access, and neither is ever shown spoilt.
+#[test]
+fn a_failed_slide_is_never_shown() {
+    let (world, far) = far_world();
+    let manager = world.manager(12);
+    let front = load(&manager, 1, 1);
+    let wide = load(&manager, 2, 8);
+    drop(front);
+    far.refuse(Call::Copy, 1);
+    drop(load(&manager, 3, 4));
+    assert!(!wide.is_resident(), "how much of it was overwritten is not known");
+    assert_holds(&wide, 2);
+
+    let manager = world.manager(12);
+    let front = load(&manager, 1, 1);
+    let only = written(&manager, 2, Allocation::new(units(8)).fixed());
+    drop(front);
+    far.refuse(Call::Copy, 1);
+    drop(load(&manager, 3, 4));
+    assert!(matches!(only.access(), Err(Error::Device(_))), "its bytes exist nowhere any more");
+    drop(only);
+    assert_eq!(manager.audit().unwrap().buffers, 0);
+    world.check();
+}
+
 /// A region that the device does not take back is told in the leak report.
 #[test]
 fn a_region_that_cannot_go_back_is_reported() {

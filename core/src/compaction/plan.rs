@@ -27,6 +27,14 @@ pub struct Move {
     pub bytes: Bytes,
 }
 
+impl Move {
+    /// Whether the new place shares bytes with the old one.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        self.from.get().abs_diff(self.to.get()) < self.bytes.get()
+    }
+}
+
 /// How to open a hole: claim what is free, carry out the moves in their order, and the hole is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

@@ -31,7 +31,8 @@ use std::sync::Arc;
 /// Something that can produce an entry's bytes, again and again, always the same. Called on the thread that accesses the
 /// entry first, or on the manager's own for a prefetch.
 pub trait Source: Send + Sync {
-    /// Writes the entry's bytes, all of them and no more.
+    /// Writes the entry's bytes, all of them and no more. It may use the manager and read other handles; reading the entry
+    /// that it is called for would wait for itself.
     ///
     /// # Errors
     /// Whatever kept the bytes from coming. The entry is then as it was before, and the next access asks again (C5).
