@@ -22,6 +22,7 @@
 //! | make a manager | [`VramManagerBuilder`], [`DeviceMemory`] |
 //! | ask for memory | [`VramManager::allocate`], [`Allocation`] |
 //! | use it | [`VramHandle::access`], [`Access`], [`AccessMut`] |
+//! | use it on a stream | [`VramHandle::access_on`], [`memory::driver`] (feature `cuda`) |
 //! | say where bytes come from | [`source`], [`ModelSource`] |
 //! | share | [`VramManager::acquire_shared_weights`], [`VramManager::acquire_shared_model`] |
 //! | ask before a job | [`MemoryPool`], [`admission`] |
