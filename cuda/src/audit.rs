@@ -2,7 +2,7 @@
 //! A fault names its invariant by the number that it has in ARCHITECTURE.md.
 
 use crate::budget::Charge;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::spill::Spilled;
 use crossbeam_epoch as epoch;
 use freehold_core::Bytes;

@@ -4,7 +4,7 @@
 //! all blocks is never above the limit at any instant. A reservation (P19) is charged as a whole when it is made: the
 //! headroom then physically exists, and allocations within it draw from it.
 
-use crate::manager::Inner;
+use crate::inner::Inner;
 use freehold_core::Bytes;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,6 +1,6 @@
 //! Close: every entry is released, and whoever still had a handle is named.
 
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, HandleKey};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Evict: one entry's memory goes, its identity stays. The mirror of `materialise`.
 
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::observer::Event;
 use crate::policy::Order;
 use crate::room::{Candidate, Want};

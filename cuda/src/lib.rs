@@ -70,6 +70,7 @@ mod builder;
 mod close;
 mod evict;
 mod handle;
+mod inner;
 mod manager;
 mod materialise;
 mod model;

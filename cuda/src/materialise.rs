@@ -5,7 +5,7 @@
 
 use crate::arena::Span;
 use crate::error::{Error, SourceError};
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::observer::Event;
 use crate::room::Want;
 use crate::source::{Sink, Source};

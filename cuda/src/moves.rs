@@ -6,7 +6,7 @@
 
 use crate::arena::{Arena, Place};
 use crate::budget::Charge;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::memory::DeviceError;
 use crate::observer::Event;
 use crate::room::Want;

@@ -6,7 +6,8 @@
 use crate::allocation::Allocation;
 use crate::error::Error;
 use crate::handle::VramHandle;
-use crate::manager::{Inner, VramManager};
+use crate::inner::Inner;
+use crate::manager::VramManager;
 use event_listener::{EventListener, Listener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};

@@ -2,7 +2,8 @@
 
 use crate::budget::Budget;
 use crate::error::Error;
-use crate::manager::{Inner, VramManager};
+use crate::inner::Inner;
+use crate::manager::VramManager;
 use crate::room::{Candidate, Want};
 use crate::survey::Survey;
 use freehold_core::Bytes;

@@ -15,7 +15,7 @@ use crate::arena::Place;
 use crate::arenas::NoGrowth;
 use crate::budget::{Account, Charge};
 use crate::error::Error;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::observer::Event;
 use crate::plugin::Plugin;
 use crate::policy::Order;

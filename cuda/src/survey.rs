@@ -6,7 +6,7 @@
 use crate::arena::Place;
 use crate::budget::{Account, Charge};
 use crate::error::Error;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::policy::Order;
 use crate::room::{Candidate, Want};
 use crate::spill::Unspillable;

@@ -6,7 +6,7 @@
 use crate::allocation::{Allocation, Backing};
 use crate::budget::Reservation;
 use crate::error::Error;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::memory::DeviceMemory;
 use crate::source::Source;
 use crate::tenant::{Departure, Tenant};

@@ -6,7 +6,7 @@
 use crate::allocation::Allocation;
 use crate::error::Error;
 use crate::handle::VramHandle;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::tenancy::Tenancy;
 use parking_lot::Mutex;
 use std::collections::HashMap;

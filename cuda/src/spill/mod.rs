@@ -18,7 +18,7 @@ pub(crate) use memory::Spilled;
 
 use crate::arena::Span;
 use crate::budget::Budget;
-use crate::manager::Inner;
+use crate::inner::Inner;
 use crate::memory::DeviceError;
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch::Guard;
