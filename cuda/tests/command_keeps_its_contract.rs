@@ -156,6 +156,25 @@ fn jobs_wait_for_a_lease_or_are_too_large() {
     assert_eq!(["admission_bytes", "too_large"].map(|name| figure(&seen, name)), [7 * 512, 0], "{seen}");
 }
 
+/// In order of arrival or whoever fits: the same jobs are served, and the table says how long the large ones waited.
+#[test]
+fn either_fairness_serves_every_job_that_fits() {
+    let path = bundled("mm_frontend_cut.csv.zst");
+    for fairness in ["fifo", "barging"] {
+        let words = ["replay", &path, "--device", "host", "--scale", "64", "--budget", "6.0", "--admission", "0.5"];
+        let words = [&words[..], &["--threads", "all", "--fairness", fairness]].concat();
+        let seen = json(&[&words[..], &["--json"]].concat());
+        assert_eq!(
+            ["too_large", "refused", "mismatches"].map(|name| figure(&seen, name)),
+            [20, 0, 0],
+            "{fairness}: {seen}"
+        );
+        assert!(figure(&seen, "peak_admitted_bytes") <= figure(&seen, "admission_bytes"), "{fairness}: {seen}");
+        let told = freehold(&words);
+        assert!(text(&told.stdout).contains("of jobs of a quarter of the pool or more"), "{fairness}: {told:?}");
+    }
+}
+
 #[test]
 fn jobs_that_need_each_other_are_refused() {
     let lines = "0,0,acquire,1,500,0,a\n0,0,alloc,2,500,0,a\n0,1,acquire,3,500,1,b\n0,1,free,2,500,1,\n";

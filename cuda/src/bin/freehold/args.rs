@@ -54,6 +54,9 @@ pub(crate) struct ReplayArgs {
     /// The admission pool as a fraction of the peak of acquired bytes
     #[arg(long, default_value = "1.0", value_name = "FRACTION")]
     pub(crate) admission: Fraction,
+    /// Who is let in first: in order of arrival, or whoever fits
+    #[arg(long, value_enum, default_value = "fifo")]
+    pub(crate) fairness: Fairness,
     /// One thread in program order, or one thread for each of the trace's, free-running
     #[arg(long, value_enum, default_value = "1")]
     pub(crate) threads: Threads,
@@ -96,6 +99,13 @@ pub(crate) enum Policy {
     Lru,
     NextUse,
     Offline,
+}
+
+/// In which order the admission pool serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fairness {
+    Fifo,
+    Barging,
 }
 
 /// On or off.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use freehold_core::Bytes;
+use freehold_core::{Bytes, Fairness};
 use freehold_cuda::admission::{Acquire, Owned, OwnedLease};
 use freehold_cuda::{Error, MemoryPool, Reservation, VramManager};
 use parking_lot::Mutex;
@@ -49,10 +49,16 @@ pub(super) struct Admission<'t> {
 
 impl<'t> Admission<'t> {
     /// Carves the pool out of the manager's budget.
-    pub(super) fn new(manager: &VramManager, pool: Option<Bytes>, plan: &'t Plan) -> Result<Admission<'t>, Error> {
+    pub(super) fn new(
+        manager: &VramManager,
+        pool: Option<Bytes>,
+        fairness: Fairness,
+        plan: &'t Plan,
+    ) -> Result<Admission<'t>, Error> {
         let pool = match pool {
             Some(bytes) => {
-                Some((Arc::new(MemoryPool::new(bytes).expect("at least a granule")), manager.reserve(bytes)?))
+                let pool = MemoryPool::with_fairness(bytes, fairness).expect("at least a granule");
+                Some((Arc::new(pool), manager.reserve(bytes)?))
             }
             None => None,
         };
@@ -95,7 +101,11 @@ impl<'t> Admission<'t> {
         };
         *stage = match answer {
             Ok(rest) => {
-                meter.wait.note(since.elapsed());
+                let waited = since.elapsed();
+                meter.wait.note(waited);
+                if self.is_large(job) {
+                    meter.wait_large.note(waited);
+                }
                 Stage::Inside { rest, buffers_left: self.plan.jobs[job].buffers }
             }
             Err(_) => {
@@ -104,6 +114,11 @@ impl<'t> Admission<'t> {
             }
         };
         true
+    }
+
+    /// Whether a job asks for a quarter of the pool or more: those that a stream of small ones can starve.
+    fn is_large(&self, job: usize) -> bool {
+        self.pool.as_ref().is_some_and(|(pool, _)| self.plan.jobs[job].peak >= pool.total_bytes().get() / 4)
     }
 
     /// Whether the blocks of a job are to be skipped.

@@ -9,6 +9,8 @@ const COMPLAINTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) wait: Latency,
+    /// Those of the wait whose jobs asked for a quarter of the pool or more.
+    pub(super) wait_large: Latency,
     pub(super) allocate: Latency,
     pub(super) access_resident: Latency,
     /// Events that got no memory.
@@ -30,6 +32,7 @@ impl Meter {
     pub(super) fn new() -> Meter {
         Meter {
             wait: Latency::new(),
+            wait_large: Latency::new(),
             allocate: Latency::new(),
             access_resident: Latency::new(),
             refused: 0,
@@ -53,6 +56,7 @@ impl Meter {
     /// Adds what another thread has seen.
     pub(super) fn merge(&mut self, other: Meter) {
         self.wait.merge(&other.wait);
+        self.wait_large.merge(&other.wait_large);
         self.allocate.merge(&other.allocate);
         self.access_resident.merge(&other.access_resident);
         self.refused += other.refused;

@@ -46,6 +46,8 @@ pub(crate) struct Report {
 /// What a person wants to know besides.
 #[derive(Debug)]
 pub(crate) struct Details {
+    /// How long jobs waited that asked for a quarter of the admission pool or more.
+    pub(super) wait_large_ns: Waits,
     pub(crate) plugins: Vec<PluginRow>,
     /// Tensors looked at, and bytes compared.
     pub(crate) checks: u64,
@@ -110,8 +112,9 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
         access_resident_ns: meter.access_resident.tail(),
         seconds: took.as_secs_f64(),
     };
+    let wait_large_ns = meter.wait_large.waits();
     let Meter { checks, checked_bytes, complaints, .. } = meter;
-    Outcome { report, details: Details { plugins, checks, checked_bytes, complaints } }
+    Outcome { report, details: Details { plugins, wait_large_ns, checks, checked_bytes, complaints } }
 }
 
 fn plugin_rows(world: &World<'_>) -> Vec<PluginRow> {

@@ -1,6 +1,6 @@
 //! The figures of a replay, worked out before it begins: sizes at scale, the budget, the pool, who is how important.
 
-use freehold_core::Bytes;
+use freehold_core::{Bytes, Fairness};
 
 use super::jobs::Plan;
 use crate::args::{Policy, ReplayArgs, Switch};
@@ -16,6 +16,7 @@ pub(super) struct Setup {
     pub(super) budget: Bytes,
     /// The bytes of the admission pool, carved out of the budget; `None` where the trace acquires nothing.
     pub(super) pool: Option<Bytes>,
+    pub(super) fairness: Fairness,
     pub(super) plan: Plan,
     /// Whether blocks are moved before weights are evicted.
     pub(super) moves: bool,
@@ -33,6 +34,10 @@ impl Setup {
         let budget = budget(trace, args, scale)?;
         let acquired = Peaks::reserved(trace, scale).acquired;
         Ok(Setup {
+            fairness: match args.fairness {
+                crate::args::Fairness::Fifo => Fairness::Fifo,
+                crate::args::Fairness::Barging => Fairness::Barging,
+            },
             pool: (acquired > 0).then(|| Bytes(pool(args.admission.of(acquired), budget, scale.granule()))),
             scale,
             budget: Bytes(budget),

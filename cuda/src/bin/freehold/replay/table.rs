@@ -29,6 +29,12 @@ pub(super) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "admitted         at most {peak} of a pool of {pool}, {} jobs too large", report.too_large)?;
         let wait = report.wait_ns;
         writeln!(out, "waited           p50 {}, p99 {}, at most {}", ns(wait.p50), ns(wait.p99), ns(wait.max))?;
+        let large = details.wait_large_ns;
+        let (p50, p99, max) = (ns(large.p50), ns(large.p99), ns(large.max));
+        writeln!(
+            out,
+            "  the large      p50 {p50}, p99 {p99}, at most {max}, of jobs of a quarter of the pool or more"
+        )?;
     }
     writeln!(out, "allocate         {}", tail(report.allocate_ns))?;
     writeln!(out, "access, resident {}", tail(report.access_resident_ns))?;

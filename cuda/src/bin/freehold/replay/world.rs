@@ -75,7 +75,7 @@ impl<'t> World<'t> {
             .build()?;
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
-        let admission = Admission::new(&manager, setup.pool, &setup.plan)?;
+        let admission = Admission::new(&manager, setup.pool, setup.fairness, &setup.plan)?;
         Ok(World { trace, setup, manager, plugins, watch, offline, admission, clock, entries })
     }
 
