@@ -38,7 +38,7 @@ impl Arenas {
 
     /// The first region, which the manager cannot begin without.
     pub(crate) fn first(&self, bytes: Bytes) -> Result<(), DeviceError> {
-        self.make(bytes).map_or(Ok(()), |arena| arena.get(bytes))
+        self.make_exactly(bytes).map_or(Ok(()), |arena| arena.get(bytes))
     }
 
     /// The arenas that were ever made, with their numbers.
@@ -71,6 +71,12 @@ impl Arenas {
         arena.get(bytes).map_err(NoGrowth::Refused)
     }
 
+    /// Whether there is a slot for a region of `bytes` once the arenas that `empties` names were given back.
+    pub(crate) fn has_slot(&self, bytes: Bytes, empties: impl Fn(u32) -> bool) -> bool {
+        let vacant = self.slots.iter().any(|slot| slot.get().is_none());
+        vacant || self.iter().any(|(index, arena)| arena.buddy().capacity() >= bytes && empties(index))
+    }
+
     /// Gives every region back that nobody uses; says how many bytes went (E6).
     pub(crate) fn trim(&self) -> Result<Bytes, DeviceError> {
         let mut returned = Bytes::ZERO;
@@ -91,7 +97,14 @@ impl Arenas {
         sleeping.filter(|arena| arena.buddy().capacity() >= bytes).min_by_key(|arena| arena.buddy().capacity())
     }
 
+    /// An arena in a slot that has none. Its buddy is made for a power of two, of which the region may be a part: so a slot
+    /// serves every size up to that again, and many sizes one after the other do not use the slots up.
     fn make(&self, bytes: Bytes) -> Option<&Arena> {
+        let roomy = Bytes(bytes.get().checked_next_power_of_two()?).checked_round_up(self.granule)?;
+        self.make_exactly(roomy)
+    }
+
+    fn make_exactly(&self, bytes: Bytes) -> Option<&Arena> {
         let geometry = Geometry::new(bytes, self.granule).ok()?;
         let vacant = self.slots.iter().find(|slot| slot.get().is_none())?;
         Some(vacant.get_or_init(|| Arena::new(Arc::clone(&self.device), geometry)))

@@ -37,6 +37,11 @@ impl Budget {
         Bytes(self.limit.load(Relaxed).saturating_sub(self.lent.load(Relaxed)))
     }
 
+    /// What could be charged with nothing lent: what is larger can never fit.
+    pub(crate) fn whole(&self) -> Bytes {
+        Bytes(self.limit.load(Relaxed))
+    }
+
     /// Lends bytes to somebody outside, whatever the limit is or becomes meanwhile.
     pub(crate) fn lend(&self, bytes: Bytes) {
         self.lent.fetch_add(bytes.get(), Relaxed);
@@ -63,8 +68,8 @@ impl Budget {
     /// Charges `bytes`, or changes nothing where the limit would be passed. Lock-free: it retries only after another's
     /// success. A compare-exchange, never an addition that is taken back: nobody may see the sum above the limit.
     pub(crate) fn charge(&self, bytes: Bytes) -> bool {
-        let limit = self.limit().get();
-        let charged = |used: u64| used.checked_add(bytes.get()).filter(|&sum| sum <= limit);
+        // The limit is read at each try: it may have been lowered since the last.
+        let charged = |used: u64| used.checked_add(bytes.get()).filter(|&sum| sum <= self.limit().get());
         self.used.fetch_update(Relaxed, Relaxed, charged).is_ok()
     }
 
@@ -101,6 +106,11 @@ impl Reservation {
     #[must_use]
     pub fn used(&self) -> Bytes {
         self.0.budget.used()
+    }
+
+    /// Whether this manager made it.
+    pub(crate) fn is_of(&self, inner: &Arc<Inner>) -> bool {
+        std::ptr::eq(self.0.inner.as_ptr(), Arc::as_ptr(inner))
     }
 
     /// What an entry keeps of its reservation: enough to charge and credit, too little to keep it alive. (Entries are

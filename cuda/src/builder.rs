@@ -17,7 +17,7 @@ use crate::weights::Register;
 use freehold_core::{Bytes, Geometry, Table};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// A manager to be. Only the budget has no default.
 #[derive(Debug)]
@@ -132,6 +132,8 @@ impl VramManagerBuilder {
             weights: Register::default(),
             room: Mutex::new(()),
             freed: event_listener::Event::new(),
+            searches: AtomicU64::new(0),
+            hidden: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             prefetcher: Prefetcher::default(),
             moves: self.moves,

@@ -5,7 +5,8 @@ use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, HandleKey};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 /// What was still alive when the manager closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(crate) fn close(inner: &Inner) -> LeakReport {
     if !inner.is_ours() || inner.closed.swap(true, Relaxed) {
         return report;
     }
+    // SeqCst: pairs with the fence in `tenancy`. Whoever puts an entry into the table after our walk sees `closed`.
+    fence(SeqCst);
     let guard = epoch::pin();
     for entry in inner.table.iter(&guard) {
         let (tenant, state) = (entry.payload(), entry.residency().snapshot());

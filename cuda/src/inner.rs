@@ -20,8 +20,10 @@ use crate::weights::Register;
 use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, Duty, Entry, FollowUp, Owner, Residency, Table};
 use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, fence};
 
 /// What the manager's face, its handles and its guards share.
 #[derive(Debug)]
@@ -39,6 +41,11 @@ pub(crate) struct Inner {
     pub(crate) room: Mutex<()>,
     /// Rings when memory was freed or an entry that somebody waited for was unpinned.
     pub(crate) freed: event_listener::Event,
+    /// Requests that are charged and look for a block, and how many found none (see `room`). SeqCst throughout: a refusal
+    /// compares it before and after.
+    pub(crate) searches: AtomicU64,
+    /// Whether somebody was about to refuse while another's charge may have hidden what is free.
+    pub(crate) hidden: AtomicBool,
     /// How many wait for memory: while any do, surveys mark what is in the way.
     pub(crate) waiting: AtomicUsize,
     pub(crate) prefetcher: Prefetcher,
@@ -67,7 +74,7 @@ impl Inner {
 
     /// A7: what could never fit is refused before anything else happens.
     pub(crate) fn check_size(&self, bytes: Bytes) -> Result<(), Error> {
-        let capacity = self.budget.limit();
+        let capacity = self.budget.whole();
         let fits = bytes.checked_round_up(self.granule).is_some_and(|rounded| rounded <= capacity);
         if fits { Ok(()) } else { Err(Error::TooLarge { requested: bytes, capacity }) }
     }
@@ -77,10 +84,14 @@ impl Inner {
         self.check_process()?;
         self.check_size(allocation.bytes)?;
         self.check_align(allocation.align)?;
+        if allocation.reservation.as_ref().is_some_and(|reservation| !reservation.is_of(self)) {
+            return Err(Error::BadAllocation("a reservation counts in the manager that made it, and in no other"));
+        }
         let plugin = allocation.plugin.clone().unwrap_or_else(|| self.nobody.clone());
         let owner = self.table.insert(allocation.priority, self.tick(), Tenant::new(allocation, plugin));
         let tenancy = Tenancy::new(self, owner, allocation);
-        // Looked at after the entry is in the table: a close that does not see the entry is seen here.
+        // SeqCst: pairs with the fence in `close`. A close that does not see the entry in the table is seen here.
+        fence(SeqCst);
         if self.closed.load(Relaxed) { Err(Error::Closed) } else { Ok(tenancy) }
     }
 
@@ -174,6 +185,11 @@ impl Inner {
     /// Tells the observer. Never under a lock (C8).
     pub(crate) fn tell(&self, events: &[Event]) {
         let Some(observer) = &self.observer else { return };
-        events.iter().for_each(|event| observer.event(event));
+        for event in events {
+            // An onlooker's panic must not undo what it looks at: a block is already found, a pin already given.
+            if catch_unwind(AssertUnwindSafe(|| observer.event(event))).is_err() {
+                tracing::error!(?event, "an observer panicked");
+            }
+        }
     }
 }

@@ -147,9 +147,10 @@ impl Claimed<'_> {
     }
 
     fn finish(mut self, pins: u32) {
-        self.finished = true;
         let entry = self.tenancy.entry();
+        // The clock first: it is the caller's, and if it panics the claim ends as a failed one does.
         entry.touch(self.tenancy.inner().tick());
+        self.finished = true;
         self.tenancy.inner().settle(entry, entry.residency().finish_materialise(pins));
     }
 }

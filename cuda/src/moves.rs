@@ -48,7 +48,7 @@ impl Inner {
         let mut held = Held::claim(arena, &plan)?;
         for step in &plan.moves {
             let entry = self.table.get(keys[step.block], &guard)?;
-            self.move_block(arena, entry, step, told)?;
+            self.move_block(arena, index, entry, step, told)?;
             held.moved(step);
         }
         held.take_out(plan.hole.0, plan.hole.1);
@@ -75,12 +75,19 @@ impl Inner {
     }
 
     /// Moves one block, if it is still where the picture shows it and nobody uses it.
-    fn move_block(&self, arena: &Arena, entry: &Entry<Tenant>, step: &Move, told: &mut Vec<Event>) -> Option<()> {
+    fn move_block(
+        &self,
+        arena: &Arena,
+        index: u32,
+        entry: &Entry<Tenant>,
+        step: &Move,
+        told: &mut Vec<Event>,
+    ) -> Option<()> {
         if entry.residency().begin_evict() != Claim::Won {
             return None;
         }
         let tenant = entry.payload();
-        let moved = tenant.place.get().filter(|place| place.offset == step.from).map(|place| {
+        let moved = tenant.place.get().filter(|place| (place.arena, place.offset) == (index, step.from)).map(|place| {
             let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
             let earlier = arena.earlier_users(step.to, step.bytes);
             // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.

@@ -1,6 +1,8 @@
 //! What an onlooker is told: who came, who left for whom, who was refused.
 //!
-//! Events are handed over after the fact and with no internal lock held (C8), so an observer may call the manager.
+//! Events are handed over after the fact and with no internal lock held (C8), so an observer may call the manager. It must not
+//! access the entry for which room is being made: that one comes when the observer is done. A panic of an observer is logged
+//! and goes no further.
 
 use freehold_core::{Bytes, Rank};
 use std::fmt::Debug;

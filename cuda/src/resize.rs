@@ -37,6 +37,7 @@ impl VramManager {
     /// The device's, where it refuses to take a region back.
     pub fn set_budget(&self, bytes: Bytes) -> Result<BudgetChange, Error> {
         let inner = self.inner();
+        inner.check_process()?;
         let bytes = Bytes(bytes.get() - bytes.get() % inner.granule.get());
         inner.change_budget(i32::MAX, |budget| budget.set_limit(bytes))
     }
@@ -51,6 +52,7 @@ impl VramManager {
     /// The device's, where it refuses to take a region back.
     pub fn handover(&self, bytes: Bytes, priority: i32) -> Result<Handover, Error> {
         let inner = Arc::clone(self.inner());
+        inner.check_process()?;
         let bytes = inner.reserved(bytes).min(inner.budget.limit());
         // The guard first: where a region cannot be given back, dropping it takes the bytes back.
         inner.budget.lend(bytes);
@@ -65,6 +67,7 @@ impl VramManager {
     /// # Errors
     /// The device's, where it refuses to take a region back.
     pub fn trim(&self) -> Result<Bytes, Error> {
+        self.inner().check_process()?;
         let _turn = self.inner().room.lock();
         self.inner().spill.trim();
         Ok(self.inner().arenas.trim()?)
@@ -81,6 +84,9 @@ impl Handover {
 
 impl Drop for Handover {
     fn drop(&mut self) {
+        if !self.inner.is_ours() {
+            return;
+        }
         let _turn = self.inner.room.lock();
         self.inner.budget.take_back(self.bytes);
         self.inner.ring();

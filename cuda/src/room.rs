@@ -23,7 +23,8 @@ use crate::survey::Survey;
 use crate::tenant::Tenant;
 use freehold_core::{AllocateError, Bytes, HandleKey, Rank, Victim};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 /// How often a buddy that says "full, but something is in flight" is asked again before anybody is evicted for it.
 const IN_FLIGHT_RETRIES: usize = 3;
@@ -33,6 +34,13 @@ const IN_FLIGHT_RETRIES: usize = 3;
 /// (1.0000 x), 3 uploads 1.003 x, none at all 1.14 x; and without a price 40 times as many bytes are moved for nothing,
 /// since the next victim would have left soon in any case.
 const MOVE_PRICE: u64 = 10;
+
+/// In `searches`: those under way are counted in ones, those that found nothing in these.
+const FRUITLESS_SEARCH: u64 = 1 << 24;
+
+/// How often a request that cannot be satisfied is looked at again before it is refused: others charge for blocks that
+/// they do not find, and give the bytes back at once.
+const LAST_LOOKS: usize = 3;
 
 /// How many rounds may go by in which every victim was snatched from us (pinned, released) before it is called a refusal.
 /// Each such round means that others made progress.
@@ -152,6 +160,7 @@ impl Inner {
         round: &mut Round,
         fits: impl Fn(&mut Vec<Event>, Bytes) -> Option<T>,
     ) -> Result<T, Error> {
+        let mut looks = 0;
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
                 let survey = Survey::take(self, want.account);
@@ -160,7 +169,17 @@ impl Inner {
                 if let Some(made) = fits(&mut round.told, worth_moving(victims.peek())) {
                     return Ok(made);
                 }
-                survey.satisfiable(self, want)?;
+                let before = self.searches.load(SeqCst);
+                if let Err(refused) = survey.satisfiable(self, want) {
+                    if looks == LAST_LOOKS || self.nobody_searched_since(before) {
+                        return Err(refused);
+                    }
+                    // Another's charge for a block that it will not find may be all that is in the way.
+                    looks += 1;
+                    self.may_be_hidden();
+                    std::thread::yield_now();
+                    continue;
+                }
                 while let Some(victim) = victims.next() {
                     if self.evict(&victim, want, &mut round.told, &mut round.left)
                         && let Some(made) = fits(&mut round.told, worth_moving(victims.peek()))
@@ -206,13 +225,39 @@ impl Inner {
         }
     }
 
+    /// A charge for a block that was not found hides bytes from others while it stands. Whoever was about to refuse meanwhile
+    /// has said so, and is told to look again.
+    fn ring_if_hidden(&self) {
+        // SeqCst: pairs with the fence in `may_be_hidden`. Either the charge's end is seen there, or its mark here.
+        fence(SeqCst);
+        if self.hidden.load(Relaxed) && self.hidden.swap(false, Relaxed) {
+            self.ring();
+        }
+    }
+
+    /// Whether no other request held a charge for a block that it may not find, neither now nor since `before`.
+    fn nobody_searched_since(&self, before: u64) -> bool {
+        before % FRUITLESS_SEARCH == 0 && self.searches.load(SeqCst) == before
+    }
+
+    /// Marks that a refusal is near. What is looked at after this shows the end of every charge that does not see the mark.
+    fn may_be_hidden(&self) {
+        self.hidden.store(true, Relaxed);
+        // SeqCst: pairs with the fence in `ring_if_hidden`.
+        fence(SeqCst);
+    }
+
     /// Charged, found, counted, in this order: no book ever shows more than its limit.
     fn charged(&self, want: &Want<'_>, find: impl FnOnce(Charge) -> Option<Place>) -> Option<Place> {
         let charge = self.charge(want)?;
+        self.searches.fetch_add(1, SeqCst);
         let Some(place) = find(charge) else {
             self.credit(want, charge);
+            self.searches.fetch_add(FRUITLESS_SEARCH - 1, SeqCst);
+            self.ring_if_hidden();
             return None;
         };
+        self.searches.fetch_sub(1, SeqCst);
         self.tally.resident.add(want.bytes.get());
         want.plugin.tally().resident.add(want.bytes.get());
         Some(place)

@@ -151,7 +151,8 @@ impl Survey {
         let stays = |index| self.staying.iter().any(|staying| staying.arena == index);
         let kept: u64 =
             inner.arenas.iter().filter(|&(index, _)| stays(index)).map(|(_, arena)| arena.size().get()).sum();
-        kept.saturating_add(want.bytes.get()) <= inner.budget.limit().get()
+        let fits = kept.saturating_add(want.bytes.get()) <= inner.budget.limit().get();
+        fits && inner.arenas.has_slot(want.bytes, |index| !stays(index))
     }
 
     /// The error with the numbers of this moment.

@@ -241,3 +241,24 @@ fn a_slow_source_delays_nobody() {
         assert_holds(&slow, 1);
     });
 }
+
+/// C8: an observer that panics is told of, and undoes nothing of what it looked at.
+#[test]
+fn an_observer_that_panics_changes_nothing() {
+    #[derive(Debug)]
+    struct Nervous;
+    impl freehold_cuda::Observer for Nervous {
+        fn event(&self, event: &freehold_cuda::Event) {
+            std::panic::resume_unwind(Box::new(format!("{event:?}")));
+        }
+    }
+    let manager =
+        freehold_cuda::VramManager::builder().budget(units(4)).observer(std::sync::Arc::new(Nervous)).build().unwrap();
+    let handles = [1, 2, 3].map(|seed| load(&manager, seed, 2));
+    for (handle, seed) in handles.iter().zip(1..) {
+        assert_holds(handle, seed);
+    }
+    drop(manager.reserve(units(4)).unwrap());
+    drop(handles);
+    assert_eq!(manager.audit().unwrap().resident, freehold_cuda::Bytes(0));
+}

@@ -47,6 +47,9 @@ fn the_childs_drops_free_nothing_and_its_use_is_an_error() {
             handle.release();
             shared.release();
             assert_eq!((regions(world), manager.stats().resident_bytes), (1, units(6).get()));
+            assert!(matches!(manager.set_budget(units(1)), Err(Error::Forked)));
+            assert!(matches!(manager.trim(), Err(Error::Forked)));
+            assert!(matches!(manager.handover(units(1), 0), Err(Error::Forked)));
             assert!(Error::Forked.to_string().contains("make a manager of your own"));
             let own = World::far().manager(4);
             assert_holds(&load(&own, 5, 4), 5);

@@ -160,3 +160,25 @@ fn a_full_device_is_lived_with() {
     all_hold(&handles);
     manager.audit().unwrap();
 }
+
+/// More sizes one after the other than a manager has slots for arenas: what was given back serves again.
+#[test]
+fn many_sizes_one_after_the_other_are_served() {
+    let manager = VramManager::builder().budget(units(4096)).arena_bytes(units(1)).build().unwrap();
+    for size in 1..200 {
+        drop(load(&manager, size, size));
+        manager.trim().unwrap();
+    }
+    manager.audit().unwrap();
+}
+
+/// E4: while all of the card is lent, a request lacks memory; it is not too large for ever.
+#[test]
+fn what_is_lent_makes_nothing_too_large() {
+    let manager = World::host().manager(8);
+    let lent = manager.handover(units(8), i32::MAX).unwrap();
+    let refused = manager.allocate(sourced(1, units(3))).unwrap_err();
+    assert!(matches!(refused, Error::OutOfMemory { .. }), "{refused}");
+    drop(lent);
+    assert_holds(&load(&manager, 1, 3), 1);
+}

@@ -152,3 +152,14 @@ fn too_large_for_ever_is_not_out_of_memory() {
         assert_eq!(manager.stats().refusals, 1);
     });
 }
+
+/// P19: bytes set aside in one manager count in no other.
+#[test]
+fn a_reservation_of_another_manager_is_refused() {
+    let world = World::host();
+    let (mine, other) = (world.manager(8), world.manager(8));
+    let set_aside = other.reserve(units(4)).unwrap();
+    let refused = mine.allocate(sourced(1, units(2)).within(&set_aside)).unwrap_err();
+    assert!(matches!(refused, Error::BadAllocation(_)), "{refused}");
+    assert_eq!((set_aside.used(), mine.audit().unwrap().buffers), (Bytes(0), 0));
+}

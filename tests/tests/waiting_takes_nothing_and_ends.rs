@@ -3,7 +3,7 @@
 
 use freehold_cuda::{Allocation, Error, VramHandle};
 use freehold_tests::watchdog::watch;
-use freehold_tests::world::{assert_holds, load, on_both_devices, sourced, units, written};
+use freehold_tests::world::{World, assert_holds, load, on_both_devices, sourced, units, written};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -205,4 +205,29 @@ fn those_who_wait_do_not_wake_each_other() {
         let refusals = manager.stats().refusals;
         assert!(refusals < 100, "{refusals} attempts of six who waited for a tenth of a second");
     });
+}
+
+/// E5: a hopeless request beside it, which charges for blocks that it never finds, does not hide what is free from one that
+/// fits: nobody sleeps on free bytes.
+#[test]
+fn what_fits_is_not_hidden_by_a_hopeless_request() {
+    let manager = World::host().manager(10);
+    let pinned = [0, 1, 2].map(|seed| load(&manager, seed, [3, 4, 3][seed as usize]));
+    let [front, middle, back] = pinned;
+    let guard = middle.access().unwrap();
+    drop((front, back));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                assert!(manager.allocate(sourced(9, units(4))).is_err());
+            }
+        });
+        for seed in 0..3000 {
+            let fits = manager.allocate_timeout(sourced(seed, units(3)), Duration::from_secs(20));
+            assert!(fits.is_ok(), "request {seed}: {:?}", fits.err());
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    drop(guard);
 }

@@ -37,10 +37,10 @@ pub(crate) struct ReplayArgs {
     pub(crate) device: DeviceChoice,
     /// With a decimal point a fraction of (peak of weights + peak of blocks), otherwise the trace's own bytes
     /// (KiB, MiB, GiB)
-    #[arg(long, default_value = "0.5", value_name = "BYTES|FRACTION")]
+    #[arg(long, default_value = "0.5", value_name = "BYTES|FRACTION", allow_hyphen_values = true)]
     pub(crate) budget: Budget,
     /// Divides every size, the granule and the alignment
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", allow_hyphen_values = true)]
     pub(crate) scale: NonZeroU64,
     /// Who leaves first among equal priorities
     #[arg(long, value_enum, default_value = "lru")]
@@ -49,10 +49,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_enum, default_value = "on")]
     pub(crate) moves: Switch,
     /// The priority of what a thread of the trace loads; may be given for several threads
-    #[arg(long, value_name = "THREAD=N")]
+    #[arg(long, value_name = "THREAD=N", allow_hyphen_values = true)]
     pub(crate) priority: Vec<ThreadPriority>,
     /// The admission pool as a fraction of the peak of acquired bytes
-    #[arg(long, default_value = "1.0", value_name = "FRACTION")]
+    #[arg(long, default_value = "1.0", value_name = "FRACTION", allow_hyphen_values = true)]
     pub(crate) admission: Fraction,
     /// Who is let in first: in order of arrival, or whoever fits
     #[arg(long, value_enum, default_value = "fifo")]
@@ -72,7 +72,7 @@ pub(crate) struct PackArgs {
     #[arg(required = true, value_name = "TRACE")]
     pub(crate) traces: Vec<PathBuf>,
     /// The smallest unit, in bytes
-    #[arg(long, default_value = "512")]
+    #[arg(long, default_value = "512", allow_hyphen_values = true)]
     pub(crate) granule: NonZeroU64,
     /// Whether weights count as allocations
     #[arg(long, value_enum, default_value = "all")]

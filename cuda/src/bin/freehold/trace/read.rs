@@ -151,7 +151,9 @@ impl Building {
         if known.is_none() {
             self.threads.push(number);
         }
-        u16::try_from(index).map_err(|_| Fault::TooMany { what: "threads", max: u64::from(u16::MAX) })
+        // One fewer than a u16 counts: the number of threads has to fit one too.
+        let fits = u16::try_from(index).ok().filter(|&index| index < u16::MAX);
+        fits.ok_or(Fault::TooMany { what: "threads", max: u64::from(u16::MAX) })
     }
 
     fn tag(&mut self, text: &[u8]) -> Result<u32, Fault> {
