@@ -237,7 +237,7 @@ impl Inner {
 
     /// Whether no other request held a charge for a block that it may not find, neither now nor since `before`.
     fn nobody_searched_since(&self, before: u64) -> bool {
-        before % FRUITLESS_SEARCH == 0 && self.searches.load(SeqCst) == before
+        before.is_multiple_of(FRUITLESS_SEARCH) && self.searches.load(SeqCst) == before
     }
 
     /// Marks that a refusal is near. What is looked at after this shows the end of every charge that does not see the mark.
