@@ -2,8 +2,9 @@
 
 use crate::inner::Inner;
 use crate::observer::Event;
+use crate::place::Want;
 use crate::policy::Order;
-use crate::room::{Candidate, Want};
+use crate::room::Candidate;
 use crate::spill::NotSpilled;
 use crossbeam_epoch as epoch;
 use freehold_core::{Claim, Rank, Victim};

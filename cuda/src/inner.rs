@@ -3,16 +3,16 @@
 use crate::allocation::Allocation;
 use crate::arena::{Place, Span};
 use crate::arenas::Arenas;
-use crate::budget::{Budget, Charge, Reservation};
+use crate::budget::{Budget, Reservation};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::fork;
 use crate::memory::DeviceMemory;
 use crate::observer::{Event, Observer};
+use crate::place::Want;
 use crate::plugin::{Plugin, Tally};
 use crate::policy::Policy;
 use crate::prefetch::Prefetcher;
-use crate::room::Want;
 use crate::spill::SpillStore;
 use crate::tenancy::Tenancy;
 use crate::tenant::Tenant;
@@ -41,7 +41,7 @@ pub(crate) struct Inner {
     pub(crate) room: Mutex<()>,
     /// Rings when memory was freed or an entry that somebody waited for was unpinned.
     pub(crate) freed: event_listener::Event,
-    /// Requests that are charged and look for a block, and how many found none (see `room`). SeqCst throughout: a refusal
+    /// Requests that are charged and look for a block, and how many found none (see `place`). SeqCst throughout: a refusal
     /// compares it before and after.
     pub(crate) searches: AtomicU64,
     /// Whether somebody was about to refuse while another's charge may have hidden what is free.
@@ -152,20 +152,12 @@ impl Inner {
         }
     }
 
-    /// Frees a tenant's block, where it has one. The mirror of `try_place`: what was counted last is uncounted first, so
-    /// that no book ever shows more than its limit.
+    /// Frees a tenant's block, where it has one, and tells who waits.
     pub(crate) fn free_place(&self, tenant: &Tenant) {
         let Some(place) = tenant.place.take() else { return };
-        let bytes = self.reserved(tenant.bytes);
-        tenant.plugin.tally().resident.sub(bytes.get());
-        self.tally.resident.sub(bytes.get());
-        let arena = self.arenas.at(place.arena);
-        arena.note_users(place.offset, bytes, tenant.streams.everybody());
-        arena.free(place.offset, bytes);
-        match (place.charge, &tenant.account) {
-            (Charge::Reservation, Some(account)) => account.credit(bytes),
-            _ => self.budget.credit(bytes),
-        }
+        let want = Want::of(self, tenant);
+        self.arenas.at(place.arena).note_users(place.offset, want.bytes, tenant.streams.everybody());
+        self.unplace(&want, place);
         self.ring();
     }
 

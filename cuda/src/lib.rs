@@ -75,6 +75,7 @@ mod manager;
 mod materialise;
 mod model;
 mod moves;
+mod place;
 mod policy;
 mod prefetch;
 mod room;

@@ -7,7 +7,7 @@ use crate::arena::Span;
 use crate::error::{Error, SourceError};
 use crate::inner::Inner;
 use crate::observer::Event;
-use crate::room::Want;
+use crate::place::Want;
 use crate::source::{Sink, Source};
 use crate::tenancy::Tenancy;
 use freehold_core::{Bytes, Claim, Pin, Residency, Want as WantState};

@@ -9,7 +9,7 @@ use crate::budget::Charge;
 use crate::inner::Inner;
 use crate::memory::DeviceError;
 use crate::observer::Event;
-use crate::room::Want;
+use crate::place::Want;
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch::{self as epoch, Guard};
 use freehold_core::compaction::{Layout, Move, Occupant, Plan};
