@@ -3,7 +3,7 @@
 #
 #   loom_tests/weaken.sh [WORD] | tee loom_tests/weakened.txt      only the rows that contain WORD
 #
-# One has no row: the acquire in `Tree::free_around`. What it reads is read once more, with acquire, by `search::next_free` in
+# One has no row: the acquire in `Tree::free_until` and its mirrors. What it reads is read once more, with acquire, by `search::next_free` in
 # every schedule that loom was given; it is kept because the argument in verdict.rs is about every look of a search.
 #
 # It edits the sources in place and puts them back, also when it is interrupted. Exit code 1 when a weakened ordering goes
@@ -35,11 +35,13 @@ while IFS='%' read -r edge file expression model; do
     fi
 done <<'ROWS'
 E1%buddy/claim.rs%s/Ordering::AcqRel/Ordering::Release/%buddy_free_then_allocate
-E1%buddy/release.rs%s/seen | bits, Ordering::SeqCst/seen | bits, Ordering::Relaxed/%buddy_free_then_allocate
+E1%buddy/release.rs%s/seen | bits, Ordering::AcqRel/seen | bits, Ordering::Acquire/%buddy_free_then_allocate
+E1%buddy/release.rs%s/seen | bits, Ordering::SeqCst/seen | bits, Ordering::Acquire/%buddy_verdict_sees_a_first_token
 E1%buddy/release.rs%s/compare_exchange(FULL, 0, Ordering::AcqRel/compare_exchange(FULL, 0, Ordering::Release/%buddy_coalesced_then_allocate
 E2%buddy/claim.rs%s/Ordering::AcqRel/Ordering::Acquire/%buddy_verdict_sees_a_split
 E2%buddy/claim.rs%s/Ordering::AcqRel/Ordering::Acquire/%buddy_verdict_sees_a_hole_that_moves
 E2%buddy/release.rs%s/compare_exchange(FULL, 0, Ordering::AcqRel/compare_exchange(FULL, 0, Ordering::Acquire/%buddy_claim_while_buddies_coalesce
+E2%buddy/release.rs%s/seen | bits, Ordering::AcqRel/seen | bits, Ordering::Release/%buddy_verdict_sees_a_first_token
 E2%buddy/desk.rs%s/sequence, FREED, Ordering::Release/sequence, FREED, Ordering::Relaxed/%buddy_verdict_sees_a_hole_that_moves
 E2%buddy/desk.rs%s/sequence, LEAVE, Ordering::Release/sequence, LEAVE, Ordering::Relaxed/%buddy_verdict_sees_a_split
 E2%buddy/desk.rs%s/sequence.load(Ordering::Acquire)/sequence.load(Ordering::Relaxed)/%buddy_verdict_sees_a_split

@@ -2,7 +2,7 @@
 
 use super::Buddy;
 use super::error::AuditError;
-use super::tree::{Piece, Tree};
+use super::tree::{Piece, Tree, shift};
 use super::word::{RADIX_LOG2, bit_of, ones, word_of};
 use crate::sync::atomic::Ordering;
 use crate::units::Bytes;
@@ -53,14 +53,14 @@ impl Buddy {
 /// The sum over all tokens, each checked.
 fn free_granules(buddy: &Buddy) -> Result<u64, AuditError> {
     let mut free = 0;
-    for (level, words) in buddy.tree.levels.iter().enumerate() {
-        for (index, word) in words.tokens.iter().enumerate() {
+    for level in 0..=buddy.tree.top() {
+        for (index, word) in buddy.tree.words(level).iter().enumerate() {
             // Relaxed: nothing runs.
             let mut tokens = word.load(Ordering::Relaxed);
             while tokens != 0 {
                 let unit = ((index as u64) << RADIX_LOG2) + u64::from(tokens.trailing_zeros());
                 check_token(buddy, Piece { level, unit, count: 1 })?;
-                free += 1 << words.shift;
+                free += 1 << shift(level);
                 tokens &= tokens - 1;
             }
         }
@@ -70,13 +70,13 @@ fn free_granules(buddy: &Buddy) -> Result<u64, AuditError> {
 
 fn check_token(buddy: &Buddy, token: Piece) -> Result<(), AuditError> {
     let tree = &buddy.tree;
-    let run = tree.run(token);
+    let run = Tree::run(token);
     let offset = buddy.offset_of(run.start);
     if run.end > tree.granules() {
         return Err(AuditError::Outside { offset });
     }
     let mut unit = token.unit;
-    for level in token.level + 1..tree.levels.len() {
+    for level in token.level + 1..=tree.top() {
         unit = word_of(unit) as u64;
         if has(tree, level, unit, Side::Tokens) {
             return Err(AuditError::FreeTwice { offset });
@@ -94,10 +94,10 @@ enum Side {
 }
 
 fn has(tree: &Tree, level: usize, unit: u64, side: Side) -> bool {
-    let words = match side {
-        Side::Tokens => &tree.levels[level].tokens,
-        Side::Below => &tree.levels[level].below,
+    let word = match side {
+        Side::Tokens => tree.tokens(level, unit),
+        Side::Below => tree.below(level, unit),
     };
     // Relaxed: nothing runs.
-    words[word_of(unit)].load(Ordering::Relaxed) & ones(bit_of(unit), 1) != 0
+    word.load(Ordering::Relaxed) & ones(bit_of(unit), 1) != 0
 }

@@ -17,9 +17,9 @@ use arrayvec::ArrayVec;
 use super::desk::Section;
 use super::geometry::Run;
 use super::release;
-use super::tree::{Piece, Tree};
-use super::word::{bit_of, ones, ones_up, word_of};
-use crate::sync::atomic::Ordering;
+use super::tree::{Piece, Tree, shift};
+use super::word::{bit_of, ones, ones_up};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The most pieces of one claim. Where every group that could be closed is closed, a run has at most two pieces a level
 /// below the top and 65 at it, and a unit sticking out at either end.
@@ -34,29 +34,24 @@ pub(super) enum Denied {
     Scattered,
 }
 
-/// What became of one piece.
-enum Step {
-    Held(Piece),
-    Nothing,
+/// The way of nearly every claim of what was freed lately: the run is one piece, free as it was put, and nobody interferes.
+/// One load, one compare-exchange, nothing hidden from anyone. Where it is not so, nothing is changed, and [`take`] does it.
+#[inline]
+pub(super) fn take_beside(tree: &Tree, run: Run) -> bool {
+    let Some(piece) = tree.one_piece(run) else { return false };
+    let bits = ones(bit_of(piece.unit), piece.count);
+    let word = tree.tokens(piece.level, piece.unit);
+    // Relaxed: only the compare-exchange decides.
+    let seen = word.load(Ordering::Relaxed);
+    // Acquire E1, Release E2: as in `take_at`.
+    let take = || word.compare_exchange(seen, seen & !bits, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    seen & bits == bits && take()
 }
 
 /// Takes exactly `run`. Loads a level at most for every piece, and one compare-exchange; a lost one is tried again, so
 /// retries are bounded by the changes that others make to this word.
-#[inline]
 pub(super) fn take(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {
-    let whole = tree.first_piece(run.start, run.end);
-    if tree.run(whole) == run && take_whole(tree, whole) { Ok(()) } else { take_pieces(tree, run, section) }
-}
-
-/// The run is one piece, free as it would be put: one load, one compare-exchange, and nothing hidden from anyone.
-#[inline]
-fn take_whole(tree: &Tree, piece: Piece) -> bool {
-    let bits = ones(bit_of(piece.unit), piece.count);
-    let word = &tree.levels[piece.level].tokens[word_of(piece.unit)];
-    // Relaxed: only the compare-exchange decides.
-    let seen = word.load(Ordering::Relaxed);
-    // Acquire E1, Release E2: as in `take_at`.
-    seen & bits == bits && word.compare_exchange(seen, seen & !bits, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    if take_beside(tree, run) { Ok(()) } else { take_pieces(tree, run, section) }
 }
 
 fn take_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {
@@ -64,65 +59,62 @@ fn take_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), D
     let mut at = run.start;
     while at < run.end {
         match take_piece(tree, at, run, section) {
-            Step::Held(piece) if tree.run(piece) == run => return Ok(()),
-            Step::Held(piece) => {
-                at = tree.run(piece).end;
+            Some(piece) if Tree::run(piece) == run => return Ok(()),
+            Some(piece) => {
+                at = Tree::run(piece).end;
                 held.push(piece);
             }
-            Step::Nothing => return give_up(tree, &held, Denied::Taken),
+            None => return give_up(tree, &held, section, Denied::Taken),
         }
         if held.is_full() && at < run.end {
-            return give_up(tree, &held, Denied::Scattered);
+            return give_up(tree, &held, section, Denied::Scattered);
         }
     }
-    let first = tree.run(held[0]).start;
-    release::publish(tree, Run { start: first, end: run.start });
-    release::publish(tree, Run { start: run.end, end: at });
+    let first = Tree::run(held[0]).start;
+    release::publish(tree, Run { start: first, end: run.start }, section);
+    release::publish(tree, Run { start: run.end, end: at }, section);
     Ok(())
 }
 
 /// The undo of a claim's pieces: the same bits at the same level, nothing closed and nothing opened, or the argument for
 /// progress above would not hold.
-fn give_up(tree: &Tree, held: &[Piece], why: Denied) -> Result<(), Denied> {
+fn give_up(tree: &Tree, held: &[Piece], section: &mut Section<'_>, why: Denied) -> Result<(), Denied> {
     for &piece in held {
-        release::restore(tree, piece);
+        release::restore(tree, piece, section);
     }
     Err(why)
 }
 
-/// Takes what is free from `at` on, up to the end of its word or just past the end of `run`.
-/// The level at which a free put it is looked at first, then below, where groups may stand open, then above.
-fn take_piece(tree: &Tree, at: u64, run: Run, section: &mut Section<'_>) -> Step {
-    let likely = tree.level_at(at, run.end);
-    for level in (0..=likely).rev().chain(likely + 1..tree.levels.len()) {
-        if let Step::Held(piece) = take_at(tree, level, at, run, section) {
-            return Step::Held(piece);
-        }
-    }
-    Step::Nothing
+/// Takes what is free from `at` on, up to the end of its word or just past the end of `run`. From the granules up, the
+/// first group with a token decides: it is open, so nothing that it lies in is free as a whole.
+#[inline(always)]
+fn take_piece(tree: &Tree, at: u64, run: Run, section: &mut Section<'_>) -> Option<Piece> {
+    (0..=tree.top()).find_map(|level| {
+        let unit = at >> shift(level);
+        let word = tree.tokens(level, unit);
+        // Relaxed: only the compare-exchange decides.
+        let seen = word.load(Ordering::Relaxed);
+        (seen != 0).then(|| take_at(word, Piece { level, unit, count: 0 }, run, seen, section))
+    })?
 }
 
-fn take_at(tree: &Tree, level: usize, at: u64, run: Run, section: &mut Section<'_>) -> Step {
-    let shift = tree.levels[level].shift;
-    let unit = at >> shift;
-    let wanted = ((run.end - 1) >> shift) - unit + 1;
-    let word = &tree.levels[level].tokens[word_of(unit)];
-    // Relaxed: only the compare-exchange decides.
-    let mut seen = word.load(Ordering::Relaxed);
+/// As many units as are free from `at`'s on, if any are.
+fn take_at(word: &AtomicU64, at: Piece, run: Run, mut seen: u64, section: &mut Section<'_>) -> Option<Piece> {
+    let wanted = ((run.end - 1) >> shift(at.level)) - at.unit + 1;
     loop {
-        let count = ones_up(seen, bit_of(unit)).min(wanted);
+        let count = ones_up(seen, bit_of(at.unit)).min(wanted);
         if count == 0 {
-            return Step::Nothing;
+            return None;
         }
-        let piece = Piece { level, unit, count };
-        if tree.run(piece) != run {
+        let piece = Piece { count, ..at };
+        if Tree::run(piece) != run {
             section.enter();
         }
-        let left = seen & !ones(bit_of(unit), count);
+        let left = seen & !ones(bit_of(piece.unit), count);
         // Acquire E1: pairs with the release in `release::put_piece`; the last owner is done with these granules.
         // Release E2: publishes the odd sequence of our section to whoever sees the bits gone.
         match word.compare_exchange_weak(seen, left, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => return Step::Held(piece),
+            Ok(_) => return Some(piece),
             Err(now) => seen = now,
         }
     }

@@ -10,16 +10,13 @@
 use super::word::RADIX_LOG2;
 
 /// The class of holes of `granules` granules.
+#[inline]
 pub(super) const fn class_of(granules: u64) -> usize {
-    match granules {
-        1 => 0,
-        2 => 1,
-        3 => 2,
-        _ => {
-            let log2 = granules.ilog2();
-            3 + (log2 as usize - 2) * 4 + (granules >> (log2 - 2)) as usize % 4
-        }
+    if granules < 4 {
+        return granules as usize - 1;
     }
+    let log2 = granules.ilog2();
+    3 + (log2 as usize - 2) * 4 + (granules >> (log2 - 2)) as usize % 4
 }
 
 /// log2 of the granules in a region of `class`: at most one hole of the class starts in a region, and then covers the
@@ -43,6 +40,22 @@ const fn shortest_log2(class: usize) -> u32 {
     }
 }
 
+/// The shortest length of `class`.
+pub(super) const fn shortest(class: usize) -> u64 {
+    match class {
+        0..3 => class as u64 + 1,
+        _ => (4 + (class as u64 - 3) % 4) << ((class - 3) / 4),
+    }
+}
+
+/// How many lengths `class` has.
+pub(super) const fn lengths(class: usize) -> u64 {
+    match class {
+        0..3 => 1,
+        _ => 1 << ((class - 3) / 4),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +67,7 @@ mod tests {
             let class = class_of(granules);
             assert!(class == last || class == last + 1);
             assert_eq!(granules.ilog2(), shortest_log2(class));
+            assert!((shortest(class)..shortest(class) + lengths(class)).contains(&granules));
             last = class;
         }
         assert_eq!([1, 2, 3, 4, 7, 8, 9, 10, 16, 19, 20].map(class_of), [0, 1, 2, 3, 6, 7, 7, 8, 11, 11, 12]);

@@ -1,4 +1,4 @@
-//! The desk behind a slot: what one thread at a time writes beside the tree, each on cache lines of its own.
+//! The desk behind a slot: what one thread at a time writes beside the tree, each on a cache line of its own.
 //!
 //! A slot has an owner while a [`Slot`](super::Slot) lives, and the owner writes with plain loads and stores. The last
 //! slot has no owner: whoever finds none free shares it, with read-modify-writes. Nobody ever waits for a slot.
@@ -9,7 +9,7 @@
 //! | operation | writes |
 //! | --- | --- |
 //! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
-//! | any other claim, a close, the clearing of a mark | `enter` before its first compare-exchange, `leave` after its last |
+//! | any other claim, a close, a group's first token, the clearing of a mark | `enter` before its first compare-exchange, `leave` after its last |
 //! | free | `freed` after its last compare-exchange |
 
 use alloc::boxed::Box;
@@ -30,7 +30,6 @@ const FREED: u64 = 1 << 32;
 #[derive(Debug)]
 pub(super) struct SlotState {
     hot: CachePadded<Hot>,
-    ring: CachePadded<Ring>,
 }
 
 #[derive(Debug)]
@@ -41,6 +40,8 @@ struct Hot {
     sequence: AtomicU64,
     /// Granules freed less granules allocated through this slot, wrapping.
     balance: AtomicU64,
+    /// What was freed here last.
+    ring: Ring,
 }
 
 /// A slot as one operation sees it.
@@ -53,7 +54,7 @@ pub(super) struct Desk<'a> {
 impl SlotState {
     fn new() -> SlotState {
         let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
-        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance }), ring: CachePadded::new(Ring::new()) }
+        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance, ring: Ring::new() }) }
     }
 
     /// Becomes its owner, unless it has one.
@@ -99,7 +100,7 @@ impl<'a> Desk<'a> {
 
     /// What was freed here last.
     pub(super) fn ring(self) -> &'a Ring {
-        &self.state.ring
+        &self.state.hot.ring
     }
 
     /// A section, not yet open.
@@ -186,7 +187,12 @@ impl Slots {
 
     /// A slot of its own, or the one for everybody.
     pub(super) fn any(&self, hint: usize) -> Desk<'_> {
-        self.own(hint).unwrap_or_else(|| self.shared.shared())
+        self.own(hint).unwrap_or_else(|| self.everybodys())
+    }
+
+    /// The one for everybody.
+    pub(super) fn everybodys(&self) -> Desk<'_> {
+        self.shared.shared()
     }
 
     /// What they occupy.

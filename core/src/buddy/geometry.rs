@@ -68,7 +68,8 @@ impl Geometry {
     }
 
     /// How many granules `bytes` reserve.
-    const fn granules_for(&self, bytes: Bytes) -> u64 {
+    #[inline]
+    pub(super) const fn granules_for(&self, bytes: Bytes) -> u64 {
         if self.shift == NO_SHIFT {
             bytes.0.div_ceil(self.granule)
         } else {
@@ -77,11 +78,13 @@ impl Geometry {
     }
 
     /// The granule that starts at `offset`, if one does.
+    #[inline]
     const fn granule_at(&self, offset: Offset) -> Option<u64> {
         let granule = if self.shift == NO_SHIFT { offset.0 / self.granule } else { offset.0 >> self.shift };
         if granule * self.granule == offset.0 { Some(granule) } else { None }
     }
 
+    #[inline]
     pub(super) const fn bytes_of(&self, granules: u64) -> Bytes {
         Bytes(granules * self.granule)
     }
@@ -97,21 +100,33 @@ impl Geometry {
         Ok(Need { granules: self.granules_for(request.bytes), align: self.align_granules(request.align.0) })
     }
 
+    /// Whether every granule starts at a multiple of `align` bytes, as far as that is seen at once.
+    #[inline]
+    pub(super) const fn starts_at(&self, align: Bytes) -> bool {
+        align.0 <= 1 || (self.shift != NO_SHIFT && align.0.is_power_of_two() && align.0 <= self.granule)
+    }
+
     /// Every how many granules a start lies at a multiple of `align` bytes.
     const fn align_granules(&self, align: u64) -> u64 {
         if align <= 1 {
             return 1;
+        }
+        if self.shift != NO_SHIFT && align.is_power_of_two() {
+            let steps = align >> self.shift;
+            return if steps == 0 { 1 } else { steps };
         }
         // granule * steps is a multiple of align at the first time when steps = align / gcd(align, granule).
         align / gcd(align, self.granule)
     }
 
     /// The block that stands for `run`, of which `bytes` were asked for.
+    #[inline]
     pub(super) const fn block(&self, run: Run, bytes: Bytes) -> Block {
         Block::new(Offset(run.start * self.granule), bytes, self.bytes_of(run.granules()))
     }
 
     /// The run of granules that `bytes` at `offset` reserve, if such a run lies in this arena.
+    #[inline]
     pub(super) const fn run(&self, offset: Offset, bytes: Bytes) -> Option<Run> {
         let Some(start) = self.granule_at(offset) else { return None };
         if bytes.0 == 0 || start >= self.granules {
@@ -152,6 +167,14 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// No granules: in place of an `Option`, which would not come back in registers.
+    pub(super) const EMPTY: Run = Run { start: 0, end: 0 };
+
+    #[inline]
+    pub(super) const fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
     pub(super) const fn granules(self) -> u64 {
         self.end - self.start
     }

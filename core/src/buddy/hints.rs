@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 
 use arrayvec::ArrayVec;
 
-use super::class::{class_of, region_log2};
+use super::class::{class_of, is_short, lengths, region_log2, shortest};
 use super::geometry::Run;
 use crate::sync::hint::{AtomicU64, get, set, words};
 
@@ -36,11 +36,23 @@ pub(super) struct Hints {
     words: Box<[AtomicU64]>,
 }
 
-/// Where one class's bitmap lies.
-struct Class {
+/// What is asked of one class all the time, and where its bitmap lies.
+pub(super) struct Class {
+    /// The shortest hole of the class, and how many lengths it has.
+    pub(super) shortest: u64,
+    pub(super) lengths: u64,
+    /// Shorter than a group: several holes may start in one region.
+    pub(super) short: bool,
     region_log2: u32,
     /// The first word of each level, regions first, and where the last level, one word, ends.
     edges: ArrayVec<usize, MOST_EDGES>,
+}
+
+/// A region of a class: where the bit of a hole is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) class: usize,
+    pub(super) index: u64,
 }
 
 impl Hints {
@@ -56,31 +68,37 @@ impl Hints {
         size_of_val(&*self.classes) + size_of_val(&*self.words)
     }
 
-    /// A hole may be here from now on. One load a level, a store where something changes.
-    pub(super) fn add(&self, hole: Run) {
-        if hole.start >= hole.end {
-            return;
-        }
+    /// The region that a hole, not an empty one, has its bit in.
+    #[inline]
+    pub(super) fn region_of(&self, hole: Run) -> Region {
         let class = class_of(hole.granules());
-        let mut at = hole.start >> self.classes[class].region_log2;
-        for &level in self.classes[class].levels() {
-            let (word, bit) = (&self.words[level + (at >> WORD_LOG2) as usize], 1 << (at % 64));
-            let seen = get(word);
-            if seen & bit == 0 {
-                set(word, seen | bit);
-            }
-            at >>= WORD_LOG2;
-        }
-        let (word, bit) = self.class_bit(class);
-        if get(word) & bit == 0 {
-            set(word, get(word) | bit);
+        Region { class, index: hole.start >> self.classes[class].region_log2 }
+    }
+
+    /// A hole may be here from now on.
+    pub(super) fn add(&self, hole: Run) {
+        if hole.start < hole.end {
+            self.set(self.region_of(hole));
         }
     }
 
-    /// No hole of `class` starts in `region`. Goes up as far as words become empty.
-    pub(super) fn clear(&self, class: usize, region: u64) {
-        let mut at = region;
-        for &level in self.classes[class].levels() {
+    /// A hole may start in this region from now on. One load a level, a store where something changes.
+    #[inline]
+    pub(super) fn set(&self, region: Region) {
+        let mut at = region.index;
+        for &level in self.classes[region.class].levels() {
+            raise(&self.words[level + (at >> WORD_LOG2) as usize], 1 << (at % 64));
+            at >>= WORD_LOG2;
+        }
+        let (word, bit) = self.class_bit(region.class);
+        raise(word, bit);
+    }
+
+    /// No hole starts in this region. Goes up as far as words become empty.
+    #[inline]
+    pub(super) fn clear(&self, region: Region) {
+        let mut at = region.index;
+        for &level in self.classes[region.class].levels() {
             let word = &self.words[level + (at >> WORD_LOG2) as usize];
             let left = get(word) & !(1 << (at % 64));
             set(word, left);
@@ -89,18 +107,22 @@ impl Hints {
             }
             at >>= WORD_LOG2;
         }
-        let (word, bit) = self.class_bit(class);
+        let (word, bit) = self.class_bit(region.class);
         set(word, get(word) & !bit);
     }
 
     /// The first class at or after `class` that may have holes.
+    #[inline]
     pub(super) fn class_from(&self, class: usize) -> Option<usize> {
-        let first = class / 64;
-        (first..CLASS_WORDS).find_map(|index| {
-            let skipped = if index == first { class as u32 % 64 } else { 0 };
-            let rest = get(&self.non_empty[index]) >> skipped;
-            (rest != 0).then(|| index * 64 + (skipped + rest.trailing_zeros()) as usize)
-        })
+        let (mut index, mut skipped) = (class / 64, class % 64);
+        while index < CLASS_WORDS {
+            let rest = get(&self.non_empty[index]) >> skipped << skipped;
+            if rest != 0 {
+                return Some(index * 64 + rest.trailing_zeros() as usize);
+            }
+            (index, skipped) = (index + 1, 0);
+        }
+        None
     }
 
     /// The classes that may have holes, longest first.
@@ -111,41 +133,53 @@ impl Hints {
         })
     }
 
-    /// The first region of `class`, at or after `from`, in which a hole may start. Each word is visited once at most;
-    /// a summary bit over nothing is taken away.
-    pub(super) fn region_from(&self, class: usize, from: u64) -> Option<u64> {
-        let class_map = &self.classes[class];
-        let (mut level, mut at) = (0, from);
-        while level < class_map.levels().len() {
-            let rest = self.word(class_map, level, at) >> (at % 64);
+    /// The regions of `class` in which a hole may start, lowest first.
+    #[inline]
+    pub(super) fn regions(&self, class: usize) -> Regions<'_> {
+        Regions { hints: self, class, next_word: 0, word: 0, rest: 0 }
+    }
+
+    /// The first word of regions at or after the `from`th that has some, and what it says; 0 where none has. Each word is visited once at
+    /// most; a summary bit over nothing is taken away.
+    fn word_from(&self, class: usize, from: u64) -> (u64, u64) {
+        let map = &self.classes[class];
+        let depth = map.levels().len();
+        // From the start on, the one word at the top says where: nothing is gained by going up to it.
+        let (mut level, mut at) = if from == 0 { (depth - 1, 0) } else { (1, from) };
+        while level > 0 && level < depth {
+            let rest = self.word(map, level, at) >> (at % 64);
             if rest == 0 {
                 level += 1;
                 at = (at >> WORD_LOG2) + 1;
                 continue;
             }
             at += u64::from(rest.trailing_zeros());
-            if level == 0 {
-                return Some(at);
-            }
             level -= 1;
-            at <<= WORD_LOG2;
-            if self.word(class_map, level, at) == 0 {
-                self.clear(class, at << (WORD_LOG2 * level as u32));
+            if level > 0 {
+                at <<= WORD_LOG2;
+                continue;
+            }
+            match self.word(map, 0, at << WORD_LOG2) {
+                0 => {
+                    self.clear(Region { class, index: at << WORD_LOG2 });
+                    (level, at) = (1, at + 1);
+                }
+                word => return (at, word),
             }
         }
-        None
+        (0, if depth == 1 && from == 0 { self.word(map, 0, 0) } else { 0 })
     }
 
     /// The granules of a region.
-    pub(super) fn region(&self, class: usize, region: u64) -> Run {
-        let shift = self.classes[class].region_log2;
-        Run { start: region << shift, end: (region + 1) << shift }
+    #[inline]
+    pub(super) fn span(&self, region: Region) -> Run {
+        let shift = self.classes[region.class].region_log2;
+        Run { start: region.index << shift, end: (region.index + 1) << shift }
     }
 
-    /// The region of `class` that granule `at` lies in, with its granules.
-    pub(super) fn region_of(&self, class: usize, at: u64) -> (u64, Run) {
-        let region = at >> self.classes[class].region_log2;
-        (region, self.region(class, region))
+    #[inline]
+    pub(super) fn class(&self, class: usize) -> &Class {
+        &self.classes[class]
     }
 
     /// What the word of `level` that has the bit of `at` says; nothing past the level's end.
@@ -170,13 +204,56 @@ impl Class {
             *count += bits as usize;
             edges.push(*count);
             if bits == 1 {
-                return Class { region_log2, edges };
+                let (shortest, lengths, short) = (shortest(class), lengths(class), is_short(class));
+                return Class { shortest, lengths, short, region_log2, edges };
             }
         }
     }
 
     fn levels(&self) -> &[usize] {
         &self.edges[..self.edges.len() - 1]
+    }
+
+    /// Whether a hole of so many granules is of this class.
+    #[inline]
+    pub(super) const fn has(&self, granules: u64) -> bool {
+        granules.wrapping_sub(self.shortest) < self.lengths
+    }
+}
+
+/// The regions of a class, lowest first: what one word says is kept while its bits are gone through.
+pub(super) struct Regions<'a> {
+    hints: &'a Hints,
+    class: usize,
+    next_word: u64,
+    word: u64,
+    rest: u64,
+}
+
+impl Iterator for Regions<'_> {
+    type Item = Region;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Region> {
+        if self.rest == 0 {
+            (self.word, self.rest) = self.hints.word_from(self.class, self.next_word);
+            if self.rest == 0 {
+                return None;
+            }
+            self.next_word = self.word + 1;
+        }
+        let index = (self.word << WORD_LOG2) + u64::from(self.rest.trailing_zeros());
+        self.rest &= self.rest - 1;
+        Some(Region { class: self.class, index })
+    }
+}
+
+/// Sets a bit; nothing is written where it is set.
+#[inline]
+fn raise(word: &AtomicU64, bit: u64) {
+    let seen = get(word);
+    if seen & bit == 0 {
+        set(word, seen | bit);
     }
 }
 

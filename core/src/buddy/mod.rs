@@ -15,7 +15,7 @@
 //! | edge | writer | reader | what becomes visible | model that fails without it |
 //! | --- | --- | --- | --- | --- |
 //! | E1 | put or close of a token | claim of it | the last owners' use of the granules | `buddy_free_then_allocate`, `buddy_coalesced_then_allocate` |
-//! | E2 | claim or close in a section; `leave`, `freed` | search, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
+//! | E2 | claim, close or first token in a section; `leave`, `freed` | search, or a put beside it, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
 //! | E3 | put, then look at the mark | clear of the mark, then look at the tokens | one sees the other | `buddy_mark_is_not_lost` |
 //! | E4 | slot given back | slot acquired | the last owner's counts | `buddy_slot_changes_hands` |
 //!
@@ -52,6 +52,7 @@ mod slot;
 mod tree;
 mod verdict;
 mod word;
+mod worker;
 
 pub use audit::Audit;
 pub use error::{AllocateError, AuditError, FreeError, GeometryError};
@@ -63,6 +64,7 @@ use desk::Slots;
 use geometry::Run;
 use hints::Hints;
 use tree::Tree;
+use worker::Worker;
 
 use crate::units::{Bytes, Offset};
 
@@ -105,10 +107,10 @@ impl Buddy {
     #[must_use]
     pub fn with_slots(geometry: Geometry, slots: usize) -> Buddy {
         let (tree, hints) = (Tree::new(geometry.granules()), Hints::new(geometry.granules()));
-        let whole = Run { start: 0, end: geometry.granules() };
-        release::publish(&tree, whole);
+        let (slots, whole) = (Slots::new(slots.max(1)), Run { start: 0, end: geometry.granules() });
+        release::publish(&tree, whole, &mut slots.everybodys().section());
         hints.add(whole);
-        Buddy { geometry, tree, hints, slots: Slots::new(slots.max(1)) }
+        Buddy { geometry, tree, hints, slots }
     }
 
     /// A slot of its own for the caller, until it is dropped: operations through it write nothing that others write, but
@@ -116,7 +118,7 @@ impl Buddy {
     /// after it have owners.
     #[must_use]
     pub fn slot(&self, hint: usize) -> Option<Slot<'_>> {
-        self.slots.own(hint).map(|desk| Slot { buddy: self, desk })
+        self.slots.own(hint).map(|desk| Slot { worker: Worker { buddy: self, desk } })
     }
 
     /// [`Slot::allocate`] through any slot that is free now, or the one for everybody.
@@ -201,14 +203,14 @@ impl Buddy {
         self.geometry.granule()
     }
 
-    /// What the buddy itself occupies: about 1.5 bits a granule, and 256 bytes a slot.
+    /// What the buddy itself occupies: about 1.5 bits a granule, and 128 bytes a slot.
     #[must_use]
     pub fn metadata_bytes(&self) -> Bytes {
         Bytes((size_of::<Buddy>() + self.tree.bytes() + self.hints.bytes() + self.slots.bytes()) as u64)
     }
 
     fn any_slot(&self, hint: usize) -> Slot<'_> {
-        Slot { buddy: self, desk: self.slots.any(hint) }
+        Slot { worker: Worker { buddy: self, desk: self.slots.any(hint) } }
     }
 
     fn bytes_of(&self, granules: u64) -> Bytes {

@@ -1,24 +1,24 @@
 //! Placement: which hole a request gets, and what becomes of the rest of it.
 //!
-//! The best hole within a quarter of a doubling: of the request's own class up to eight holes are looked at, from the
-//! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. Large
-//! requests start at multiples of a unit, 64 to 4096 of which they are long, so that they lie in few words; whether they
-//! fit that way is part of choosing the hole, never a shift afterwards. (Units of which they are 16 long cost up to 0.08 of
-//! the peak on one trace; looking at 64 holes, or taking the tightest of eight, gained nothing over all.)
+//! The best hole within a quarter of a doubling: of the request's own class up to four holes are looked at, from the
+//! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. (Eight
+//! pack no better; two pack the recorded traces as well, and fill a small arena of random sizes 1% less.) Where it costs no
+//! packing, a request starts where it is in few words, see [`preferred`]; whether it fits that way is part of choosing the hole,
+//! never a shift afterwards.
 //!
 //! Holes are found through [`hints`](super::hints), looked at in the tree, and the hints are kept up on both sides: an
 //! allocation takes its hole out and adds what is left of it, a free takes its neighbours out and adds the joined hole.
 
-use super::class::{class_of, is_short};
+use super::class::class_of;
 use super::geometry::{Need, Run};
-use super::hints::Hints;
+use super::hints::{Class, Hints, Region};
 use super::search::next_free;
 use super::tree::Tree;
-use super::word::{RADIX_LOG2, ones_up};
+use super::word::{FULL, RADIX, RADIX_LOG2, ones_down, ones_up, runs_of, starts_of};
 use crate::sync::atomic::Ordering;
 
 /// Holes of the request's own class that are looked at before a class above is.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 4;
 /// Regions looked at in all: what hints say wrongly is not allowed to cost more.
 const LOOKS: usize = 64;
 /// Holes that are hinted at again where a hint was wrong.
@@ -38,113 +38,140 @@ enum Look {
     Nothing,
 }
 
-/// log2 of the units of which a large request is at least so long.
-const UNITS_LOG2: u32 = 6;
-
-/// The same need at the alignment that large requests are placed at.
+/// The same need at the alignment at which it is cheap to take and to give back, where that costs no packing: a power of two
+/// within a group at its own multiples; whole groups, from eight, in whole groups; and what is 64 units long or more in units.
+/// (Fewer whole groups in whole groups, or units of which a request is 16 long, cost up to 0.09 of the peak on one trace.)
+#[inline]
 pub(super) fn preferred(need: Need) -> Need {
-    let log2 = need.granules.ilog2().saturating_sub(UNITS_LOG2) / RADIX_LOG2 * RADIX_LOG2;
-    if need.align.is_power_of_two() { Need { align: need.align.max(1 << log2), ..need } } else { need }
+    let log2 = need.granules.ilog2();
+    let own = need.granules.trailing_zeros();
+    let preferred = match need.granules {
+        0..RADIX if own == log2 => log2,
+        0..RADIX => 0,
+        _ if own >= RADIX_LOG2 && log2 >= WHOLE_GROUPS_LOG2 => RADIX_LOG2.max(units_log2(log2)),
+        _ => units_log2(log2),
+    };
+    if need.align.is_power_of_two() { Need { align: need.align.max(1 << preferred), ..need } } else { need }
+}
+
+/// Of as many granules and more, requests for whole groups get whole groups.
+const WHOLE_GROUPS_LOG2: u32 = RADIX_LOG2 + 3;
+
+/// log2 of the units at whose multiples a request of 2^`log2` granules starts: 64 or more of them long.
+const fn units_log2(log2: u32) -> u32 {
+    log2.saturating_sub(6) / RADIX_LOG2 * RADIX_LOG2
 }
 
 /// The place that the hints lead to, if they lead to one.
+#[inline(always)]
 pub(super) fn find(tree: &Tree, hints: &Hints, need: Need) -> Option<Place> {
-    let own = class_of(need.granules);
     let mut looks = LOOKS;
-    let place = find_in(tree, hints, own, need, CANDIDATES, &mut looks);
-    if place.is_some() {
-        return place;
-    }
-    let mut class = own;
-    while let Some(above) = hints.class_from(class + 1) {
-        class = above;
-        let place = find_in(tree, hints, class, need, CANDIDATES, &mut looks);
+    let mut next = hints.class_from(class_of(need.granules));
+    while let Some(class) = next {
+        let place = find_in(tree, hints, class, need, &mut looks);
         if place.is_some() || looks == 0 {
             return place;
         }
+        next = hints.class_from(class + 1);
     }
     None
 }
 
-/// The lowest hole of `class` that the need fits into; at most `candidates` real holes are looked at.
-fn find_in(
-    tree: &Tree,
-    hints: &Hints,
-    class: usize,
-    need: Need,
-    candidates: usize,
-    looks: &mut usize,
-) -> Option<Place> {
-    let (mut from, mut left) = (0, candidates);
-    while left > 0 && *looks > 0 {
-        let region = hints.region_from(class, from)?;
+/// The lowest hole of `class` that the need fits into; at most [`CANDIDATES`] real holes are looked at.
+#[inline(always)]
+fn find_in(tree: &Tree, hints: &Hints, class: usize, need: Need, looks: &mut usize) -> Option<Place> {
+    let mut left = CANDIDATES;
+    for region in hints.regions(class) {
+        if left == 0 || *looks == 0 {
+            break;
+        }
         *looks -= 1;
-        let span = hints.region(class, region);
-        match look(tree, hints, class, region, span, need) {
+        match look(tree, hints, region, need) {
             Look::Fits(place) => return Some(place),
             Look::Short => left -= 1,
-            Look::Nothing => repair(tree, hints, class, region, span),
+            Look::Nothing => repair(tree, hints, region),
         }
-        from = region + 1;
     }
     None
 }
 
-/// What there is of `class` in one of its regions.
-fn look(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run, need: Need) -> Look {
-    if is_short(class) {
+/// What there is of a class in one of its regions.
+#[inline(always)]
+fn look(tree: &Tree, hints: &Hints, region: Region, need: Need) -> Look {
+    let (class, span) = (hints.class(region.class), hints.span(region));
+    if class.short {
         return look_short(tree, class, span, need);
     }
-    let Some(hole) = long_hole(tree, span) else { return Look::Nothing };
-    if hole.start < span.start || class_of(hole.granules()) != class {
-        hints.clear(class, region);
+    let hole = long_hole(tree, span);
+    if hole.is_empty() {
+        return Look::Nothing;
+    }
+    if hole.start < span.start || !class.has(hole.granules()) {
+        hints.clear(region);
         hints.add(hole);
     }
     fit(hole, need).map_or(Look::Short, |run| Look::Fits(Place { hole, run }))
 }
 
-/// A hole that is as long as its region, and starts in it, covers the region's last granule.
-fn long_hole(tree: &Tree, span: Run) -> Option<Run> {
+/// A hole that is as long as its region, and starts in it, covers the region's last granule. Empty where none does.
+fn long_hole(tree: &Tree, span: Run) -> Run {
     if span.end > tree.granules() {
-        return None;
+        return Run::EMPTY;
     }
     let start = tree.free_since(span.end, 0);
-    (start < span.end).then(|| Run { start, end: tree.free_until(span.end, tree.granules()) })
+    if start == span.end { Run::EMPTY } else { Run { start, end: tree.free_until(span.end, tree.granules()) } }
 }
 
-/// The holes that start in one group: runs of ones in its word, of which the last may go on behind it.
-fn look_short(tree: &Tree, class: usize, span: Run, need: Need) -> Look {
-    let mut verdict = Look::Nothing;
-    for hole in holes_in_group(tree, span) {
-        if let Some(run) = fit(hole, need) {
-            return Look::Fits(Place { hole, run });
-        }
-        if class_of(hole.granules()) == class {
-            verdict = Look::Short;
-        }
+/// The holes that start in one group. Those that end in it are runs of ones in its word, asked for all at once; the last may
+/// go on behind it.
+#[inline(always)]
+fn look_short(tree: &Tree, class: &Class, span: Run, need: Need) -> Look {
+    let (inner, tail) = holes_in_group(tree, span);
+    if let Some(place) = fit_in_group(inner, span, need) {
+        return Look::Fits(place);
     }
-    verdict
+    let hole = Run { start: tail, end: tree.free_until(span.end, tree.granules()) };
+    if tail < span.end
+        && let Some(run) = fit(hole, need)
+    {
+        return Look::Fits(Place { hole, run });
+    }
+    let one = runs_of(inner, class.shortest, class.lengths) != 0 || (tail < span.end && class.has(hole.granules()));
+    if one { Look::Short } else { Look::Nothing }
 }
 
-fn holes_in_group(tree: &Tree, span: Run) -> impl Iterator<Item = Run> {
+/// The granules of a group that are free in holes that end in it, and the start of the hole that goes up to its end;
+/// the group's end where none does.
+#[inline]
+fn holes_in_group(tree: &Tree, span: Run) -> (u64, u64) {
     // Relaxed: a look; the claim decides.
-    let mut word = tree.levels[0].tokens[(span.start >> RADIX_LOG2) as usize].load(Ordering::Relaxed);
-    core::iter::from_fn(move || {
-        if word == 0 {
-            return None;
-        }
-        let first = word.trailing_zeros();
+    let word = tree.group(span.start).load(Ordering::Relaxed);
+    let tail = ones_down(word, RADIX as u32 - 1);
+    let inner = if tail == RADIX { 0 } else { word & (FULL >> tail) };
+    (inner, span.end - tail)
+}
+
+/// The lowest hole within a group that the need fits into.
+#[inline(always)]
+fn fit_in_group(inner: u64, span: Run, need: Need) -> Option<Place> {
+    if need.granules >= RADIX {
+        return None;
+    }
+    let mut starts = starts_of(inner, need.granules) & !(inner << 1);
+    while starts != 0 {
+        let first = starts.trailing_zeros();
         let start = span.start + u64::from(first);
-        let mut end = start + ones_up(word, first);
-        word &= word.wrapping_add(1 << first);
-        if end == span.end {
-            end = tree.free_until(end, tree.granules());
+        let hole = Run { start, end: start + ones_up(inner, first) };
+        if let Some(run) = fit(hole, need) {
+            return Some(Place { hole, run });
         }
-        Some(Run { start, end })
-    })
+        starts &= starts - 1;
+    }
+    None
 }
 
 /// Where in the hole the need goes: as low as its alignment allows.
+#[inline(always)]
 fn fit(hole: Run, need: Need) -> Option<Run> {
     let start = need.next_start(hole.start)?;
     let end = start.checked_add(need.granules)?;
@@ -154,29 +181,41 @@ fn fit(hole: Run, need: Need) -> Option<Run> {
 /// The longest hole of the highest class in which the hints lead to one; 0 where they lead to none.
 pub(super) fn longest(tree: &Tree, hints: &Hints) -> u64 {
     let in_class = |class| {
-        let mut from = 0;
-        let regions = core::iter::from_fn(|| {
-            let region = hints.region_from(class, from)?;
-            from = region + 1;
-            Some(hints.region(class, region))
-        });
-        regions.take(LOOKS).map(|span| longest_in(tree, class, span)).max().filter(|&granules| granules > 0)
+        let regions = hints.regions(class).take(LOOKS);
+        regions.map(|region| longest_in(tree, hints, region)).max().filter(|&granules| granules > 0)
     };
     hints.classes_down().find_map(in_class).unwrap_or(0)
 }
 
-fn longest_in(tree: &Tree, class: usize, span: Run) -> u64 {
-    if is_short(class) {
-        return holes_in_group(tree, span).map(Run::granules).max().unwrap_or(0);
+fn longest_in(tree: &Tree, hints: &Hints, region: Region) -> u64 {
+    let span = hints.span(region);
+    if hints.class(region.class).short {
+        return runs_in_group(tree, span).map(Run::granules).max().unwrap_or(0);
     }
-    long_hole(tree, span).map_or(0, Run::granules)
+    long_hole(tree, span).granules()
+}
+
+/// The holes that start in one group, one after the other.
+fn runs_in_group(tree: &Tree, span: Run) -> impl Iterator<Item = Run> {
+    let (mut inner, tail) = holes_in_group(tree, span);
+    let ending = core::iter::from_fn(move || {
+        let first = (inner != 0).then(|| inner.trailing_zeros())?;
+        let run =
+            Run { start: span.start + u64::from(first), end: span.start + u64::from(first) + ones_up(inner, first) };
+        inner &= inner.wrapping_add(1 << first);
+        Some(run)
+    });
+    let last = (tail < span.end).then(|| Run { start: tail, end: tree.free_until(span.end, tree.granules()) });
+    ending.chain(last)
 }
 
 /// A hint was wrong: takes it away, and hints at what is there instead.
-fn repair(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run) {
-    hints.clear(class, region);
-    if is_short(class) {
-        holes_in_group(tree, span).take(REPAIRS).for_each(|hole| hints.add(hole));
+#[cold]
+fn repair(tree: &Tree, hints: &Hints, region: Region) {
+    hints.clear(region);
+    let span = hints.span(region);
+    if hints.class(region.class).short {
+        runs_in_group(tree, span).take(REPAIRS).for_each(|hole| hints.add(hole));
         return;
     }
     let (mut at, limit) = (span.start, span.end + 2 * span.granules());
@@ -189,30 +228,55 @@ fn repair(tree: &Tree, hints: &Hints, class: usize, region: u64, span: Run) {
 
 /// The hole is no more: takes its hint away, unless another hole of its class starts in the same group.
 pub(super) fn forget(tree: &Tree, hints: &Hints, hole: Run) {
-    if hole.start >= hole.end {
-        return;
+    if hole.start < hole.end {
+        forget_region(tree, hints, hints.region_of(hole));
     }
-    let class = class_of(hole.granules());
-    let (region, span) = hints.region_of(class, hole.start);
-    let another = |other: Run| class_of(other.granules()) == class;
-    if !is_short(class) || !holes_in_group(tree, span).any(another) {
-        hints.clear(class, region);
+}
+
+#[inline]
+fn forget_region(tree: &Tree, hints: &Hints, region: Region) {
+    let class = hints.class(region.class);
+    if !class.short || !starts_another(tree, class, hints.span(region)) {
+        hints.clear(region);
     }
+}
+
+/// Whether a hole of this class starts in the group.
+#[inline]
+fn starts_another(tree: &Tree, class: &Class, span: Run) -> bool {
+    let (inner, tail) = holes_in_group(tree, span);
+    // Whether it is longer than its class is all that matters of a hole that goes on.
+    let limit = (tail + class.shortest + class.lengths).min(tree.granules());
+    runs_of(inner, class.shortest, class.lengths) != 0
+        || (tail < span.end && class.has(tree.free_until(span.end, limit) - tail))
 }
 
 /// The place's run was claimed: its hole is gone, what is left of it on both sides is hinted at.
 pub(super) fn taken(tree: &Tree, hints: &Hints, place: Place) {
-    forget(tree, hints, place.hole);
-    hints.add(Run { start: place.hole.start, end: place.run.start });
-    hints.add(Run { start: place.run.end, end: place.hole.end });
+    hints.add(Run { end: place.run.start, ..place.hole });
+    let (gone, rest) = (hints.region_of(place.hole), Run { start: place.run.end, ..place.hole });
+    if rest.start < rest.end {
+        let region = hints.region_of(rest);
+        if region == gone {
+            return;
+        }
+        hints.set(region);
+    }
+    forget_region(tree, hints, gone);
 }
 
 /// The run was freed, and closed: joins it with the holes on both sides. Somebody may have taken of it again: then the hint is
 /// wrong, and found out like any other.
 pub(super) fn freed(tree: &Tree, hints: &Hints, run: Run) {
-    let start = tree.free_since(run.start, 0);
-    let end = tree.free_until(run.end, tree.granules());
-    forget(tree, hints, Run { start, end: run.start });
-    forget(tree, hints, Run { start: run.end, end });
-    hints.add(Run { start, end });
+    let joined = Run { start: tree.free_since(run.start, 0), end: tree.free_until(run.end, tree.granules()) };
+    let region = hints.region_of(joined);
+    for neighbour in [Run { end: run.start, ..joined }, Run { start: run.end, ..joined }] {
+        if neighbour.start < neighbour.end {
+            let gone = hints.region_of(neighbour);
+            if gone != region {
+                forget_region(tree, hints, gone);
+            }
+        }
+    }
+    hints.set(region);
 }

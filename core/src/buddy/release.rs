@@ -7,22 +7,36 @@
 
 use super::desk::Section;
 use super::geometry::Run;
-use super::tree::{Piece, Tree};
-use super::word::{FULL, bit_of, ones, word_of};
+use super::tree::{Piece, Tree, shift};
+use super::word::{FULL, RADIX_LOG2, bit_of, ones, word_of};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::sequentially_consistent;
 
-/// Sets the tokens of `run`, unless some of it is free already: then nothing is changed, as far as can be seen.
+/// The way of nearly every free: the run is one piece of a group that has tokens already, and nobody interferes. One
+/// load, one compare-exchange. Where it is not so, nothing is changed, and [`put`] does it.
 #[inline]
-pub(super) fn put(tree: &Tree, run: Run) -> Result<(), AlreadyFree> {
-    let piece = tree.first_piece(run.start, run.end);
-    refuse_free(tree, piece)?;
-    if tree.run(piece) == run { put_piece(tree, piece) } else { put_pieces(tree, run) }
+pub(super) fn put_beside(tree: &Tree, run: Run) -> bool {
+    let Some(piece) = tree.one_piece(run) else { return false };
+    let bits = ones(bit_of(piece.unit), piece.count);
+    let word = tree.tokens(piece.level, piece.unit);
+    // Relaxed: only the compare-exchange decides.
+    let seen = word.load(Ordering::Relaxed);
+    // Release E1, Acquire E2: as in `put_piece`.
+    let put = || word.compare_exchange(seen, seen | bits, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    seen != 0 && seen & bits == 0 && put()
 }
 
-fn put_pieces(tree: &Tree, run: Run) -> Result<(), AlreadyFree> {
+/// Sets the tokens of `run`, unless some of it is free already: then nothing is changed, as far as can be seen.
+pub(super) fn put(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
+    match tree.one_piece(run) {
+        Some(piece) => put_piece(tree, piece, section),
+        None => put_pieces(tree, run, section),
+    }
+}
+
+fn put_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
     tree.pieces(run).try_for_each(|piece| refuse_free(tree, piece))?;
-    tree.pieces(run).try_for_each(|piece| put_piece(tree, piece))
+    tree.pieces(run).try_for_each(|piece| put_piece(tree, piece, section))
 }
 
 /// The granules are free already.
@@ -30,46 +44,74 @@ fn put_pieces(tree: &Tree, run: Run) -> Result<(), AlreadyFree> {
 pub(super) struct AlreadyFree;
 
 /// Publishes granules that this thread holds, and nobody else can.
-pub(super) fn publish(tree: &Tree, run: Run) {
-    tree.pieces(run).for_each(|piece| restore(tree, piece));
+pub(super) fn publish(tree: &Tree, run: Run, section: &mut Section<'_>) {
+    tree.pieces(run).for_each(|piece| restore(tree, piece, section));
 }
 
 /// Sets exactly these bits again, which this thread holds.
-pub(super) fn restore(tree: &Tree, piece: Piece) {
-    let result = put_piece(tree, piece);
+pub(super) fn restore(tree: &Tree, piece: Piece, section: &mut Section<'_>) {
+    let result = put_piece(tree, piece, section);
     debug_assert!(result.is_ok(), "I1: a unit that a claim holds became free: {piece:?}");
 }
 
 /// Whether the piece, or a unit that it lies in, is free: a look, for the caller's mistakes.
-#[inline]
 fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
-    let own = ones(bit_of(piece.unit), piece.count);
-    let start = tree.run(piece).start;
-    for (level, words) in tree.levels.iter().enumerate().skip(piece.level) {
-        let unit = start >> words.shift;
-        let mask = if level == piece.level { own } else { ones(bit_of(unit), 1) };
-        // Relaxed: a caller that frees twice may race itself; the compare-exchange looks again.
-        if words.tokens[word_of(unit)].load(Ordering::Relaxed) & mask != 0 {
-            return Err(AlreadyFree);
-        }
-    }
-    Ok(())
+    let bits = ones(bit_of(piece.unit), piece.count);
+    // Relaxed: a caller that frees twice may race itself; the compare-exchange looks again.
+    let seen = tree.tokens(piece.level, piece.unit).load(Ordering::Relaxed);
+    if seen & bits != 0 || (seen == 0 && is_free_above(tree, piece)) { Err(AlreadyFree) } else { Ok(()) }
 }
 
+/// Whether a unit that the piece lies in is free as a whole. The first group with a token ends the way up: it is open.
+fn is_free_above(tree: &Tree, piece: Piece) -> bool {
+    let mut unit = piece.unit;
+    for level in piece.level + 1..=tree.top() {
+        unit = word_of(unit) as u64;
+        // Relaxed: a look, for the caller's mistakes.
+        let seen = tree.tokens(level, unit).load(Ordering::Relaxed);
+        if seen != 0 {
+            return seen & ones(bit_of(unit), 1) != 0;
+        }
+    }
+    false
+}
+
+/// One compare-exchange where the group has tokens already: then it is marked above, or its first token's section is open.
 #[inline]
-fn put_piece(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
+fn put_piece(tree: &Tree, piece: Piece, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
     let bits = ones(bit_of(piece.unit), piece.count);
-    let word = &tree.levels[piece.level].tokens[word_of(piece.unit)];
+    let word = tree.tokens(piece.level, piece.unit);
     // Relaxed: only the compare-exchange decides.
     let mut seen = word.load(Ordering::Relaxed);
-    loop {
+    while seen != 0 {
         if seen & bits != 0 {
             return Err(AlreadyFree);
         }
         // Release E1: pairs with the acquire in `claim::take_at`; the next owner comes after our use of the granules.
-        // SeqCst E3: before our look at the below words, see `mark_above`.
+        // Acquire E2: pairs with the put of the group's first token; who sees this free counted sees that section open.
+        match word.compare_exchange_weak(seen, seen | bits, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return Ok(()),
+            Err(now) => seen = now,
+        }
+    }
+    put_first(tree, piece, section)
+}
+
+/// The group had no token: it was taken to the last unit, or it is closed and the caller frees what is free. Until the marks
+/// above are set, what others put into the group may be hidden, so this is a section.
+fn put_first(tree: &Tree, piece: Piece, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
+    if is_free_above(tree, piece) {
+        return Err(AlreadyFree);
+    }
+    let bits = ones(bit_of(piece.unit), piece.count);
+    let word = tree.tokens(piece.level, piece.unit);
+    section.enter();
+    let mut seen = 0;
+    loop {
+        // Release E1, E2: as in `put_piece`. SeqCst E3: before our look at the below words, see `mark_above`.
         match word.compare_exchange_weak(seen, seen | bits, Ordering::SeqCst, Ordering::Relaxed) {
             Ok(_) => break,
+            Err(now) if now & bits != 0 => return Err(AlreadyFree),
             Err(now) => seen = now,
         }
     }
@@ -80,33 +122,35 @@ fn put_piece(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
 /// Lets a complete search find the tokens: every unit above them says that there may be tokens below (I3).
 ///
 /// Token first, mark second; `search` clears a mark first and looks at the tokens second. Of the two looks at least one
-/// sees the other's write, so a mark is missing only while somebody is about to set it.
+/// sees the other's write, so a mark is missing only while somebody is about to set it, in a section.
 pub(super) fn mark_above(tree: &Tree, piece: Piece) {
     let mut unit = piece.unit;
-    for level in &tree.levels[piece.level + 1..] {
+    for level in piece.level + 1..=tree.top() {
         unit = word_of(unit) as u64;
-        mark(&level.below[word_of(unit)], ones(bit_of(unit), 1));
+        if is_marked(tree.below(level, unit), ones(bit_of(unit), 1)) {
+            // Who set this one marks above it, and is in a section until then.
+            return;
+        }
     }
 }
 
 /// Test first: the mark is nearly always there, and then nothing is written.
-fn mark(word: &AtomicU64, bit: u64) {
+#[inline]
+fn is_marked(word: &AtomicU64, bit: u64) -> bool {
     sequentially_consistent();
-    // SeqCst E3: after our token, pairs with the clearing in `search`.
-    if word.load(Ordering::SeqCst) & bit == 0 {
-        word.fetch_or(bit, Ordering::SeqCst);
-    }
+    // SeqCst E3: after our token, pairs with the clearing in `search`. Acquire E2: from who set the mark, whose section we pass on.
+    word.load(Ordering::SeqCst) & bit != 0 || word.fetch_or(bit, Ordering::SeqCst) & bit != 0
 }
 
 /// Closes the groups at both ends of a run that was put, and what becomes full above them.
-/// Loads two words a level; a compare-exchange only where a group is full.
+/// Loads two words for each level that the run has units of; a compare-exchange only where a group is full.
 pub(super) fn close_ends(tree: &Tree, run: Run, section: &mut Section<'_>) {
     for level in 0..tree.top() {
-        let shift = tree.levels[level].shift;
-        let (first, last) = (word_of(run.start >> shift), word_of((run.end - 1) >> shift));
-        close(tree, level, first, section);
-        if last != first {
-            close(tree, level, last, section);
+        let (first, last) = (run.start >> shift(level + 1), (run.end - 1) >> shift(level + 1));
+        let closed = close(tree, level, first, section) | (last != first && close(tree, level, last, section));
+        // The groups above have had no token of this run.
+        if !closed && run.granules() >> shift(level + 1) == 0 {
+            return;
         }
     }
 }
@@ -114,24 +158,29 @@ pub(super) fn close_ends(tree: &Tree, run: Run, section: &mut Section<'_>) {
 /// Closes every group of a run, so that it lies in as few pieces as it can.
 pub(super) fn close_all(tree: &Tree, run: Run, section: &mut Section<'_>) {
     for level in 0..tree.top() {
-        let shift = tree.levels[level].shift;
-        for word in word_of(run.start >> shift)..=word_of((run.end - 1) >> shift) {
-            close(tree, level, word, section);
+        for unit in run.start >> shift(level + 1)..=(run.end - 1) >> shift(level + 1) {
+            close(tree, level, unit, section);
         }
     }
 }
 
-/// Full to zero, then the unit's token. Nothing is done where the group is not full, or no whole unit.
-fn close(tree: &Tree, level: usize, word: usize, section: &mut Section<'_>) {
-    let group = &tree.levels[level].tokens[word];
+/// Closes the group that is `unit` of the level above: full to zero, then the unit's token. Nothing is done where the group
+/// is not full, or no whole unit.
+#[inline]
+fn close(tree: &Tree, level: usize, unit: u64, section: &mut Section<'_>) -> bool {
+    let group = tree.tokens(level, unit << RADIX_LOG2);
     // Relaxed: only the compare-exchange decides.
-    if group.load(Ordering::Relaxed) != FULL {
-        return;
-    }
+    group.load(Ordering::Relaxed) == FULL
+        && close_full(tree, group, Piece { level: level + 1, unit, count: 1 }, section)
+}
+
+fn close_full(tree: &Tree, group: &AtomicU64, whole: Piece, section: &mut Section<'_>) -> bool {
     section.enter();
     // Acquire E1: the unit's next owner acquires from our token, and we from those who freed its parts.
     // Release E2: publishes the odd sequence to whoever sees the group empty before the unit is free above.
-    if group.compare_exchange(FULL, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-        restore(tree, Piece { level: level + 1, unit: word as u64, count: 1 });
+    let closed = group.compare_exchange(FULL, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    if closed {
+        restore(tree, whole, section);
     }
+    closed
 }

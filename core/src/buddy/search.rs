@@ -8,8 +8,8 @@
 use super::desk::Section;
 use super::geometry::{Need, Run};
 use super::release::mark_above;
-use super::tree::{Piece, Tree};
-use super::word::{bit_of, ones, word_of};
+use super::tree::{Piece, Tree, shift};
+use super::word::{RADIX_LOG2, bit_of, ones};
 use crate::sync::atomic::Ordering;
 use crate::sync::sequentially_consistent;
 
@@ -44,23 +44,22 @@ pub(super) fn holes(tree: &Tree) -> impl Iterator<Item = Run> {
 pub(super) fn next_free(tree: &Tree, mut at: u64, clear: &mut Option<Section<'_>>) -> Option<u64> {
     let mut level = tree.top();
     while at < tree.granules() {
-        let words = &tree.levels[level];
-        let place = at >> words.shift;
-        let word = word_of(place);
+        let unit = at >> shift(level);
         // Acquire: pairs with the release of claims and puts (E1, E2), as every look of a search.
-        let tokens = words.tokens[word].load(Ordering::Acquire);
-        let below = words.below.get(word).map_or(0, |below| below.load(Ordering::Acquire));
-        let rest = (tokens | below) >> bit_of(place);
+        let tokens = tree.tokens(level, unit).load(Ordering::Acquire);
+        let below = if level == 0 { 0 } else { tree.below(level, unit).load(Ordering::Acquire) };
+        let rest = (tokens | below) >> bit_of(unit);
         if rest == 0 {
+            let group = unit >> RADIX_LOG2;
             if tokens | below == 0 {
-                clear_mark(tree, level, word, clear);
+                clear_mark(tree, level, group, clear);
             }
-            at = ((word as u64 + 1) << super::word::RADIX_LOG2) << words.shift;
+            at = (group + 1) << shift(level + 1);
             level = (level + 1).min(tree.top());
             continue;
         }
-        let found = place + u64::from(rest.trailing_zeros());
-        at = at.max(found << words.shift);
+        let found = unit + u64::from(rest.trailing_zeros());
+        at = at.max(found << shift(level));
         if tokens & ones(bit_of(found), 1) != 0 {
             return Some(at);
         }
@@ -69,18 +68,17 @@ pub(super) fn next_free(tree: &Tree, mut at: u64, clear: &mut Option<Section<'_>
     None
 }
 
-/// Takes away the mark above an empty word. In between, the mark may be missing wrongly, so this is a section.
-fn clear_mark(tree: &Tree, level: usize, word: usize, clear: &mut Option<Section<'_>>) {
-    let (Some(section), Some(above)) = (clear, tree.levels.get(level + 1)) else { return };
-    let mark = &above.below[word_of(word as u64)];
+/// Takes away the mark above an empty group. In between, the mark may be missing wrongly, so this is a section.
+fn clear_mark(tree: &Tree, level: usize, group: u64, clear: &mut Option<Section<'_>>) {
+    let Some(section) = clear.as_mut().filter(|_| level < tree.top()) else { return };
     section.enter();
     // SeqCst E3: before our second look at the tokens; pairs with the put in `release`. Release E2: publishes the section.
-    mark.fetch_and(!ones(bit_of(word as u64), 1), Ordering::SeqCst);
+    tree.below(level + 1, group).fetch_and(!ones(bit_of(group), 1), Ordering::SeqCst);
     sequentially_consistent();
-    let words = &tree.levels[level];
+    let unit = group << RADIX_LOG2;
     // SeqCst E3: after the clearing.
-    let below = words.below.get(word).map_or(0, |below| below.load(Ordering::SeqCst));
-    if words.tokens[word].load(Ordering::SeqCst) | below != 0 {
-        mark_above(tree, Piece { level, unit: (word as u64) << super::word::RADIX_LOG2, count: 1 });
+    let below = if level == 0 { 0 } else { tree.below(level, unit).load(Ordering::SeqCst) };
+    if tree.tokens(level, unit).load(Ordering::SeqCst) | below != 0 {
+        mark_above(tree, Piece { level, unit, count: 1 });
     }
 }

@@ -18,8 +18,6 @@
 
 use alloc::boxed::Box;
 
-use arrayvec::ArrayVec;
-
 use super::geometry::Run;
 use super::word::{RADIX, RADIX_LOG2, bit_of, ones_down, ones_up, word_of};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -28,20 +26,16 @@ use crate::sync::zeroed_words;
 /// Enough for 2^40 granules, and for a model's tiny arenas.
 const MOST_LEVELS: usize = 7;
 
-/// All words of one arena.
+/// All words of one arena, level after level, the granules' first.
 pub(super) struct Tree {
-    pub(super) levels: ArrayVec<Level, MOST_LEVELS>,
-    granules: u64,
-}
-
-/// The words of one level.
-pub(super) struct Level {
-    /// log2 of the granules in a unit.
-    pub(super) shift: u32,
     /// A bit a unit: it is free as a whole.
-    pub(super) tokens: Box<[AtomicU64]>,
-    /// A bit a unit, the last, incomplete one included: there may be tokens under it. Empty at level 0.
-    pub(super) below: Box<[AtomicU64]>,
+    tokens: Box<[AtomicU64]>,
+    /// A bit a unit, the last, incomplete one included: there may be tokens under it. None for the granules.
+    below: Box<[AtomicU64]>,
+    /// Where each level's words begin among the tokens, and where the last level's end.
+    firsts: [usize; MOST_LEVELS + 1],
+    top: usize,
+    granules: u64,
 }
 
 /// Some units in one word of one level.
@@ -55,19 +49,17 @@ pub(super) struct Piece {
 impl Tree {
     /// A tree of `granules` granules, all taken.
     pub(super) fn new(granules: u64) -> Tree {
-        let mut levels = ArrayVec::new();
-        let mut places = granules;
-        for level in 0.. {
-            let shift = level * RADIX_LOG2;
-            let words = word_of(places - 1) + 1;
-            let below = if level == 0 { 0 } else { words };
-            levels.push(Level { shift, tokens: zeroed_words(words), below: zeroed_words(below) });
-            if granules >> (shift + RADIX_LOG2) < RADIX {
+        let (mut firsts, mut words, mut places, mut top) = ([0; MOST_LEVELS + 1], 0, granules, 0);
+        loop {
+            places = word_of(places - 1) as u64 + 1;
+            words += places as usize;
+            firsts[top + 1] = words;
+            if granules >> shift(top + 1) < RADIX {
                 break;
             }
-            places = words as u64;
+            top += 1;
         }
-        Tree { levels, granules }
+        Tree { tokens: zeroed_words(words), below: zeroed_words(words - firsts[1]), firsts, top, granules }
     }
 
     pub(super) fn granules(&self) -> u64 {
@@ -76,23 +68,57 @@ impl Tree {
 
     /// What its words occupy.
     pub(super) fn bytes(&self) -> usize {
-        self.levels.iter().map(|level| size_of_val(&*level.tokens) + size_of_val(&*level.below)).sum()
+        size_of_val(&*self.tokens) + size_of_val(&*self.below)
     }
 
     pub(super) fn top(&self) -> usize {
-        self.levels.len() - 1
+        self.top
+    }
+
+    /// The token word of granule `at`.
+    #[inline]
+    pub(super) fn group(&self, at: u64) -> &AtomicU64 {
+        &self.tokens[word_of(at)]
+    }
+
+    /// The token word of a unit.
+    #[inline]
+    pub(super) fn tokens(&self, level: usize, unit: u64) -> &AtomicU64 {
+        &self.tokens[self.firsts[level] + word_of(unit)]
+    }
+
+    /// The below word of a unit of a level above the granules.
+    #[inline]
+    pub(super) fn below(&self, level: usize, unit: u64) -> &AtomicU64 {
+        &self.below[self.firsts[level] - self.firsts[1] + word_of(unit)]
+    }
+
+    /// The token words of one level.
+    pub(super) fn words(&self, level: usize) -> &[AtomicU64] {
+        &self.tokens[self.firsts[level]..self.firsts[level + 1]]
+    }
+
+    /// The piece that `run` is, if in the largest units that it consists of it lies in one word. A turn a level.
+    #[inline]
+    pub(super) fn one_piece(&self, run: Run) -> Option<Piece> {
+        let (mut level, mut start, mut end) = (0, run.start, run.end);
+        while bit_of(start) == 0 && bit_of(end) == 0 && level < self.top {
+            (level, start, end) = (level + 1, start >> RADIX_LOG2, end >> RADIX_LOG2);
+        }
+        (word_of(start) == word_of(end - 1)).then_some(Piece { level, unit: start, count: end - start })
     }
 
     /// The highest level at which a whole unit starts at `at` and ends by `end`.
     pub(super) fn level_at(&self, at: u64, end: u64) -> usize {
-        let shift = at.trailing_zeros().min((end - at).ilog2());
-        ((shift / RADIX_LOG2) as usize).min(self.top())
+        let log2 = at.trailing_zeros().min((end - at).ilog2());
+        ((log2 / RADIX_LOG2) as usize).min(self.top())
     }
 
     /// The first piece of `at..end` in as large units as there are.
+    #[inline]
     pub(super) fn first_piece(&self, at: u64, end: u64) -> Piece {
         let level = self.level_at(at, end);
-        let shift = self.levels[level].shift;
+        let shift = shift(level);
         let unit = at >> shift;
         let room = RADIX - u64::from(bit_of(unit));
         Piece { level, unit, count: room.min((end - at) >> shift) }
@@ -103,56 +129,96 @@ impl Tree {
         let mut at = run.start;
         core::iter::from_fn(move || {
             let piece = (at < run.end).then(|| self.first_piece(at, run.end))?;
-            at = self.run(piece).end;
+            at = Tree::run(piece).end;
             Some(piece)
         })
     }
 
     /// The granules of a piece.
-    pub(super) fn run(&self, piece: Piece) -> Run {
-        let shift = self.levels[piece.level].shift;
+    #[inline]
+    pub(super) fn run(piece: Piece) -> Run {
+        let shift = shift(piece.level);
         Run { start: piece.unit << shift, end: (piece.unit + piece.count) << shift }
-    }
-
-    /// The free run around granule `at`, as far as one word shows it; `None` where the granule is taken.
-    /// At most one load a level.
-    pub(super) fn free_around(&self, at: u64) -> Option<Run> {
-        (0..self.levels.len()).find_map(|level| {
-            let Level { shift, tokens, .. } = &self.levels[level];
-            let unit = at >> shift;
-            // Acquire: pairs with the release of claims and puts (E1); what is seen taken was taken in a section seen odd.
-            let word = tokens[word_of(unit)].load(Ordering::Acquire);
-            let (up, down) = (ones_up(word, bit_of(unit)), ones_down(word, bit_of(unit)));
-            (up > 0).then(|| Run { start: (unit + 1 - down) << shift, end: (unit + up) << shift })
-        })
     }
 
     /// The end of the free run that `at` lies in, looked at no further than `limit`; `at` where it is taken.
     /// Every turn goes on to the next word.
+    #[inline]
     pub(super) fn free_until(&self, mut at: u64, limit: u64) -> u64 {
         while at < limit {
-            match self.free_around(at) {
-                Some(run) => at = run.end,
-                None => break,
+            // Acquire: pairs with the release of claims and puts (E1); what is seen taken was taken in a section seen odd.
+            let word = self.group(at).load(Ordering::Acquire);
+            let up = ones_up(word, bit_of(at));
+            if up > 0 {
+                at += up;
+                if bit_of(at) != 0 {
+                    break;
+                }
+                continue;
             }
+            // A group that has tokens is open: no unit that it lies in is free as a whole.
+            let above = if word == 0 { self.free_above(at) } else { Run::EMPTY };
+            if above.is_empty() {
+                break;
+            }
+            at = above.end;
         }
         at
     }
 
     /// The start of the free run that ends at `end`, looked at no further than `limit`; `end` where nothing is free.
+    #[inline]
     pub(super) fn free_since(&self, mut end: u64, limit: u64) -> u64 {
         while end > limit {
-            match self.free_around(end - 1) {
-                Some(run) => end = run.start,
-                None => break,
+            // Acquire: as in `free_until`.
+            let word = self.group(end - 1).load(Ordering::Acquire);
+            let down = ones_down(word, bit_of(end - 1));
+            if down > 0 {
+                end -= down;
+                if bit_of(end) != 0 {
+                    break;
+                }
+                continue;
             }
+            let above = if word == 0 { self.free_above(end - 1) } else { Run::EMPTY };
+            if above.is_empty() {
+                break;
+            }
+            end = above.start;
         }
         end
     }
+
+    /// The run of free units around the granule `at`, whose group has no token, as far as one word shows it; empty where there
+    /// is none. From the group up, one load a level; the first word with a token decides.
+    fn free_above(&self, at: u64) -> Run {
+        let (mut level, mut shift) = (1, RADIX_LOG2);
+        while level <= self.top {
+            let unit = at >> shift;
+            // Acquire: as in `free_until`.
+            let word = self.tokens(level, unit).load(Ordering::Acquire);
+            if word != 0 {
+                let (up, down) = (ones_up(word, bit_of(unit)), ones_down(word, bit_of(unit)));
+                return if up == 0 {
+                    Run::EMPTY
+                } else {
+                    Run { start: (unit + 1 - down) << shift, end: (unit + up) << shift }
+                };
+            }
+            (level, shift) = (level + 1, shift + RADIX_LOG2);
+        }
+        Run::EMPTY
+    }
+}
+
+/// log2 of the granules in a unit of `level`.
+#[inline]
+pub(super) const fn shift(level: usize) -> u32 {
+    level as u32 * RADIX_LOG2
 }
 
 impl core::fmt::Debug for Tree {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Tree").field("granules", &self.granules).field("levels", &self.levels.len()).finish()
+        f.debug_struct("Tree").field("granules", &self.granules).field("levels", &(self.top() + 1)).finish()
     }
 }

@@ -38,6 +38,27 @@ pub(super) const fn ones_down(word: u64, last: u32) -> u64 {
     (!(word << (63 - last))).leading_zeros() as u64
 }
 
+/// The places from which at least `count` ones follow upwards, `count` at least 1. At most [`RADIX_LOG2`] turns: each doubles
+/// what one bit stands for.
+#[inline]
+pub(super) const fn starts_of(word: u64, count: u64) -> u64 {
+    let (mut starts, mut stands_for) = (word, 1);
+    while stands_for < count {
+        let more = if count - stands_for < stands_for { count - stands_for } else { stands_for };
+        starts &= starts >> more;
+        stands_for += more;
+    }
+    starts
+}
+
+/// The first places of the runs of at least `least` and less than `least + width` ones; `width` is at most `least`.
+/// A run that goes up to the end of the word counts as it stands.
+#[inline]
+pub(super) const fn runs_of(word: u64, least: u64, width: u64) -> u64 {
+    let starts = starts_of(word, least);
+    starts & !(starts >> width) & !(word << 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +75,16 @@ mod tests {
         }
         assert_eq!((ones_up(0, 5), ones_down(0, 5)), (0, 0));
         assert_eq!((ones_up(FULL, 0), ones_down(FULL, 63)), (64, 64));
+    }
+
+    #[test]
+    fn runs_are_found_by_their_length() {
+        let word = 0b1111_0110_0111_1101;
+        assert_eq!(starts_of(word, 1), word);
+        assert_eq!(starts_of(word, 3), 0b0011_0000_0001_1100);
+        assert_eq!(starts_of(word, 5), 0b0000_0000_0000_0100);
+        assert_eq!(starts_of(FULL, 64), 1);
+        assert_eq!([1, 2, 3, 4].map(|length| runs_of(word, length, 1)), [1, 1 << 9, 0, 1 << 12]);
+        assert_eq!(runs_of(word, 4, 2), 1 << 12 | 1 << 2);
     }
 }
