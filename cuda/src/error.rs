@@ -4,6 +4,7 @@
 //! ([`Error::OutOfMemory`]), mend a source ([`Error::SourceFailed`]), stop using a handle ([`Error::Released`]).
 
 use crate::memory::DeviceError;
+use crate::observe::refusal::Refusal;
 use freehold_core::{Bytes, HandleKey};
 use std::sync::Arc;
 
@@ -12,7 +13,10 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum Error {
     /// More than could ever fit, with everything else gone: ask for less, or give the manager a larger budget.
-    #[error("{requested} asked of a manager whose largest block can be {capacity}: ask for less or raise the budget")]
+    #[error(
+        "{requested} asked of a manager whose largest block can be {capacity}: split it, or raise the budget by {}",
+        missing(*requested, *capacity)
+    )]
     TooLarge {
         /// What was asked.
         requested: Bytes,
@@ -22,7 +26,7 @@ pub enum Error {
     /// No room, even with everything gone that may go. Nothing was evicted.
     #[error(
         "out of memory: {requested} asked, {free} free with {largest_hole} in one piece, {evictable} evictable, {pinned} \
-         pinned or fixed: release or unpin something, or wait with a timeout"
+         staying{refusal}"
     )]
     OutOfMemory {
         /// What was asked.
@@ -35,6 +39,8 @@ pub enum Error {
         evictable: Bytes,
         /// Resident bytes that nobody may evict now: pinned, in transit, or declared fixed.
         pinned: Bytes,
+        /// Who stands in the way, and what to try.
+        refusal: Box<Refusal>,
     },
     /// Two tensors of one model would have the same name.
     #[error("{label:?} is there twice")]
@@ -112,6 +118,11 @@ pub enum Error {
     /// The device refused.
     #[error(transparent)]
     Device(#[from] DeviceError),
+}
+
+/// By how much a capacity is too small.
+fn missing(requested: Bytes, capacity: Bytes) -> Bytes {
+    Bytes(requested.get().saturating_sub(capacity.get()))
 }
 
 /// What a backing source says when it cannot deliver.

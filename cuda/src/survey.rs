@@ -5,16 +5,15 @@
 
 use crate::arena::Place;
 use crate::budget::{Account, Charge};
-use crate::error::Error;
 use crate::inner::Inner;
-use crate::place::Want;
+use crate::observe::refusal::{EvictableAt, Why};
 use crate::policy::Order;
 use crate::room::Candidate;
-use crate::spill::Unspillable;
+use crate::spill::{Unspillable, exists_nowhere_else};
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
-use freehold_core::compaction::{Layout, Occupant};
-use freehold_core::{Bytes, Entry, Offset, Victim, Victims};
+use freehold_core::compaction::Occupant;
+use freehold_core::{Bytes, Entry, HandleKey, Residency, Victim, Victims};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -22,28 +21,41 @@ use std::sync::atomic::Ordering::SeqCst;
 pub(crate) struct Survey {
     pub(crate) victims: Victims<64, Order>,
     /// What may leave, by whose bytes it would give back.
-    evictable: Evictable,
+    pub(crate) evictable: Evictable,
+    /// The same by priority, in no order.
+    pub(crate) by_priority: Vec<EvictableAt>,
     /// Blocks that stay on the card, by address.
-    staying: Vec<Staying>,
+    pub(crate) staying: Vec<Staying>,
 }
 
 /// Bytes that may leave.
 #[derive(Clone, Copy, Debug, Default)]
-struct Evictable {
+pub(crate) struct Evictable {
     /// Charged to the budget.
-    budget: u64,
+    pub(crate) budget: u64,
     /// Charged to the reservation that the request draws from.
-    account: u64,
+    pub(crate) account: u64,
     /// Charged to others: evicting them makes room, and lets nobody else be charged.
-    others: u64,
+    pub(crate) others: u64,
 }
 
 /// A block that stays: a wall, or one that may only move.
 #[derive(Clone, Copy, Debug)]
-struct Staying {
-    arena: u32,
-    block: Occupant,
+pub(crate) struct Staying {
+    pub(crate) arena: u32,
+    pub(crate) block: Occupant,
+    /// Whether nobody uses it now: with moves on it may move.
+    pub(crate) unused: bool,
+    pub(crate) key: HandleKey,
+    pub(crate) why: Why,
+    /// What it would give back, if it left.
+    pub(crate) gives: Evictable,
+    /// Whether it would surely leave for room once nobody used it.
+    pub(crate) leaves_unused: bool,
 }
+
+/// Priorities told apart: what has yet another one is counted with the last.
+const PRIORITIES: usize = 32;
 
 /// What an entry is to somebody who needs room.
 enum Standing {
@@ -95,7 +107,7 @@ impl Survey {
     pub(crate) fn take(inner: &Inner, account: Option<&Account>) -> Self {
         let guard = epoch::pin();
         let now = inner.tick();
-        let (mut evictable, mut staying) = (Evictable::default(), Vec::new());
+        let (mut evictable, mut by_priority, mut staying) = (Evictable::default(), Vec::new(), Vec::new());
         // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
         let unspillable = Unspillable::take(inner, &guard);
@@ -105,67 +117,16 @@ impl Survey {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable.add(entry.payload(), bytes, account);
+                    EvictableAt::add(&mut by_priority, entry.priority(), bytes);
                     return Some(Victim { rank: Order::of(&inner.policy, entry, now), key: entry.key(), bytes });
                 }
-                Standing::Movable => staying.extend(Staying::of(inner, entry.payload(), inner.moves)),
-                Standing::Wall => staying.extend(Staying::of(inner, entry.payload(), false)),
+                Standing::Movable => staying.extend(Staying::of(inner, entry, account, true)),
+                Standing::Wall => staying.extend(Staying::of(inner, entry, account, false)),
             }
             None
         }));
         staying.sort_unstable_by_key(|staying| (staying.arena, staying.block.offset));
-        Survey { victims, evictable, staying }
-    }
-
-    /// E1: fails, before anybody is evicted, unless the bytes suffice and some run of an arena without a wall is long enough
-    /// once everything that may leave has left, and what may only move has moved.
-    pub(crate) fn satisfiable(&self, inner: &Inner, want: &Want<'_>) -> Result<(), Error> {
-        // More may be charged than the limit, after the budget was lowered: what leaves then makes good for that first.
-        let stays_charged = inner.budget.used().get().saturating_sub(self.evictable.budget);
-        let in_budget = stays_charged.saturating_add(want.bytes.get()) <= inner.budget.limit().get();
-        let from_account = want.account.map_or(0, |account| account.free().get() + self.evictable.account);
-        let enough = in_budget || from_account >= want.bytes.get();
-        if enough && (self.has_run(inner, want) || self.can_grow(inner, want)) {
-            Ok(())
-        } else {
-            Err(self.refusal(inner, want))
-        }
-    }
-
-    /// Whether some arena takes `want` once everything that may leave has left: in a hole, or by moving what stays. Planned,
-    /// not summed: a block that may move needs a place in one piece.
-    fn has_run(&self, inner: &Inner, want: &Want<'_>) -> bool {
-        inner.arenas.iter().any(|(index, arena)| {
-            let staying = || self.staying.iter().filter(|staying| staying.arena == index).map(|staying| staying.block);
-            let holes = holes_between(staying(), arena.size());
-            let fits = |&(start, bytes): &(Offset, Bytes)| {
-                let aligned = start.get().next_multiple_of(want.align.get());
-                aligned.saturating_add(want.bytes.get()) <= start.get() + bytes.get()
-            };
-            holes.iter().any(fits)
-                || Layout::new(arena.size(), staying(), holes).open(want.bytes, want.align, Bytes(u64::MAX)).is_some()
-        })
-    }
-
-    /// Whether a region for `want` would fit into the budget once every arena in which nothing stays was given back. What
-    /// the device will say to it is not known before it is asked.
-    fn can_grow(&self, inner: &Inner, want: &Want<'_>) -> bool {
-        let stays = |index| self.staying.iter().any(|staying| staying.arena == index);
-        let kept: u64 =
-            inner.arenas.iter().filter(|&(index, _)| stays(index)).map(|(_, arena)| arena.size().get()).sum();
-        let fits = kept.saturating_add(want.bytes.get()) <= inner.budget.limit().get();
-        fits && inner.arenas.has_slot(want.bytes, |index| !stays(index))
-    }
-
-    /// The error with the numbers of this moment.
-    pub(crate) fn refusal(&self, inner: &Inner, want: &Want<'_>) -> Error {
-        let holes = inner.arenas.iter().map(|(_, arena)| arena.buddy().largest_hole());
-        Error::OutOfMemory {
-            requested: want.bytes,
-            free: inner.budget.free(),
-            largest_hole: holes.max().unwrap_or(Bytes::ZERO),
-            evictable: self.evictable.sum(),
-            pinned: Bytes(self.staying.iter().map(|staying| staying.block.bytes.get()).sum()),
-        }
+        Survey { victims, evictable, by_priority, staying }
     }
 }
 
@@ -182,31 +143,58 @@ impl Evictable {
         *whose += bytes.get();
     }
 
-    fn sum(self) -> Bytes {
+    pub(crate) fn sum(self) -> Bytes {
         Bytes(self.budget + self.account + self.others)
     }
 }
 
-impl Staying {
-    fn of(inner: &Inner, tenant: &Tenant, movable: bool) -> Option<Staying> {
-        let Place { arena, offset, .. } = tenant.place.get()?;
-        let (bytes, align) = (inner.reserved(tenant.bytes), tenant.align.max(inner.granule));
-        Some(Staying { arena, block: Occupant { offset, bytes, align, movable } })
+impl Evictable {
+    /// Of those, what is charged to reservations.
+    pub(crate) fn reserved(self) -> u64 {
+        self.account + self.others
     }
 }
 
-/// What is left of an arena between blocks in the order of their addresses.
-fn holes_between(blocks: impl Iterator<Item = Occupant>, size: Bytes) -> Vec<(Offset, Bytes)> {
-    let (mut holes, mut covered) = (Vec::new(), Offset(0));
-    let end = Occupant { offset: Offset(size.get()), bytes: Bytes::ZERO, align: Bytes(1), movable: false };
-    for block in blocks.chain([end]) {
-        if block.offset > covered {
-            holes.push((covered, block.offset - covered));
-        }
-        // A picture taken while others are at work may show a block twice, or one in the place of another.
-        covered = covered.max(block.offset + block.bytes);
+impl EvictableAt {
+    fn add(sums: &mut Vec<EvictableAt>, priority: i32, bytes: Bytes) {
+        let at = match sums.iter().position(|sum| sum.priority == priority) {
+            Some(at) => at,
+            None if sums.len() == PRIORITIES => PRIORITIES - 1,
+            None => {
+                sums.push(EvictableAt { priority, entries: 0, bytes: Bytes::ZERO });
+                sums.len() - 1
+            }
+        };
+        sums[at].entries += 1;
+        sums[at].bytes = sums[at].bytes + bytes;
     }
-    holes
+}
+
+impl Staying {
+    fn of(inner: &Inner, entry: &Entry<Tenant>, account: Option<&Account>, unused: bool) -> Option<Staying> {
+        let tenant = entry.payload();
+        let Place { arena, offset, .. } = tenant.place.get()?;
+        let (bytes, align) = (inner.reserved(tenant.bytes), tenant.align.max(inner.granule));
+        let mut gives = Evictable::default();
+        gives.add(tenant, bytes, account);
+        let block = Occupant { offset, bytes, align, movable: unused && inner.moves };
+        let why = Why::of(entry, unused);
+        let spilled_freely = inner.spill.budget.limit() == Bytes(u64::MAX);
+        let leaves_unused = tenant.departure != Departure::Fixed && (spilled_freely || !exists_nowhere_else(entry));
+        Some(Staying { arena, block, unused, key: entry.key(), why, gives, leaves_unused })
+    }
+}
+
+impl Why {
+    fn of(entry: &Entry<Tenant>, unused: bool) -> Why {
+        match (entry.residency().snapshot().residency(), entry.payload().departure) {
+            (Residency::Materialising, _) => Why::Arriving,
+            (Residency::Evicting, _) => Why::Leaving,
+            (_, Departure::Fixed) => Why::Fixed,
+            _ if unused => Why::Unspillable,
+            _ => Why::Pinned,
+        }
+    }
 }
 
 impl Inner {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 /// Requested, free, largest hole, evictable, pinned, in granules.
 fn numbers(error: &Error) -> [u64; 5] {
-    let Error::OutOfMemory { requested, free, largest_hole, evictable, pinned } = error else { panic!("{error}") };
+    let Error::OutOfMemory { requested, free, largest_hole, evictable, pinned, .. } = error else { panic!("{error}") };
     [requested, free, largest_hole, evictable, pinned].map(|bytes| bytes.get() / U)
 }
 
@@ -89,7 +89,8 @@ fn the_text_tells_all() {
         assert_eq!(
             text,
             "out of memory: 2048 bytes asked, 1024 bytes free with 1024 bytes in one piece, 512 bytes evictable, 2560 bytes \
-             pinned or fixed: release or unpin something, or wait with a timeout"
+             staying; budget 4096 bytes; evictable: 512 bytes at priority 0; staying: 2560 bytes fixed (\"\"); try: \
+             raise the budget by 2048 bytes, ask for at most 1536 bytes at once"
         );
     });
 }

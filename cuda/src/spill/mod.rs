@@ -75,7 +75,7 @@ impl SpillStore {
 }
 
 /// Whether an eviction would have to write the entry's bytes out: it has no source, or was written since they came.
-fn exists_nowhere_else(entry: &Entry<Tenant>) -> bool {
+pub(crate) fn exists_nowhere_else(entry: &Entry<Tenant>) -> bool {
     match entry.payload().departure {
         Departure::Sourced => entry.residency().snapshot().is_dirty(),
         Departure::Spilled | Departure::Fixed => true,

@@ -1,0 +1,251 @@
+//! A refusal: why there is no room, in numbers that are those of the books, and what to try.
+//!
+//! It is drawn from the survey that refused, so everything in it is of one moment; while nobody else is at work it is exact.
+//! It is made for who is refused, and costs nobody else anything.
+
+use crate::inner::Inner;
+use crate::place::Want;
+use crate::survey::{Staying, Survey};
+use crossbeam_epoch as epoch;
+use freehold_core::Bytes;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
+
+/// What stood in the way of a request. Printed by [`Error::OutOfMemory`](crate::Error::OutOfMemory); its parts are for programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Who asked.
+    pub plugin: Arc<str>,
+    /// The bytes that may be charged at most.
+    pub budget: Bytes,
+    /// What of the budget is lent to somebody outside ([`handover`](crate::VramManager::handover)).
+    pub lent: Bytes,
+    /// What reservations and leases hold back and nobody uses: the headroom of admission.
+    pub set_aside: Bytes,
+    /// What may leave, lowest priority first.
+    pub evictable: Vec<EvictableAt>,
+    /// What stays, whose and why, most bytes first.
+    pub holders: Vec<Holder>,
+    /// What would help, the least first. Each by itself is enough while nobody else is at work.
+    pub advice: Vec<Advice>,
+}
+
+/// What may leave at one priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvictableAt {
+    /// The priority.
+    pub priority: i32,
+    /// How many entries.
+    pub entries: u64,
+    /// Their bytes, in whole granules.
+    pub bytes: Bytes,
+}
+
+/// What stays on the card for one reason and one plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Whose it is.
+    pub plugin: Arc<str>,
+    /// Why it stays.
+    pub why: Why,
+    /// How many entries.
+    pub entries: u64,
+    /// Their bytes, in whole granules.
+    pub bytes: Bytes,
+    /// The label of the largest.
+    pub largest: Arc<str>,
+}
+
+/// Why an entry stays on the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Why {
+    /// Somebody uses it.
+    Pinned,
+    /// It was declared [`fixed`](crate::Allocation::fixed).
+    Fixed,
+    /// Its bytes exist nowhere else, and the spill budget has no room for them.
+    Unspillable,
+    /// Its bytes are on their way in.
+    Arriving,
+    /// It is leaving, or being moved.
+    Leaving,
+}
+
+/// Something that would let the request in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Wait: what is on its way in or out, once settled, makes room enough.
+    Wait {
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Unpin this one entry.
+    Unpin {
+        /// Whose it is.
+        plugin: Arc<str>,
+        /// Its label.
+        label: Arc<str>,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Unpin everything of a plugin, or of all where it is `None`.
+    UnpinAll {
+        /// Whose.
+        plugin: Option<Arc<str>>,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Let blocks be moved: [`moves`](crate::VramManagerBuilder::moves) is off, and another layout would do.
+    AllowMoves,
+    /// Give the spill budget so much more.
+    RaiseSpillBudget {
+        /// By how much.
+        by: Bytes,
+    },
+    /// End a handover, or lend less.
+    EndHandover {
+        /// How much is needed back.
+        bytes: Bytes,
+    },
+    /// Raise the budget. What the device says to that is not known before it is asked.
+    RaiseBudget {
+        /// By how much.
+        by: Bytes,
+    },
+    /// Ask for less at once: split it.
+    AskForLess {
+        /// The most that would be had in one piece.
+        at_most: Bytes,
+    },
+}
+
+impl Refusal {
+    pub(crate) fn of(survey: &Survey, inner: &Inner, want: &Want<'_>) -> Refusal {
+        let mut evictable = survey.by_priority.clone();
+        evictable.sort_unstable_by_key(|at| at.priority);
+        let held = survey.staying.iter().map(|staying| staying.gives.budget).sum::<u64>() + survey.evictable.budget;
+        let reserved: u64 = survey.staying.iter().map(|staying| staying.gives.reserved()).sum();
+        let charged_to_reservations = reserved + survey.evictable.reserved();
+        Refusal {
+            plugin: want.plugin.shared_name(),
+            budget: inner.budget.limit(),
+            lent: inner.budget.whole() - inner.budget.limit(),
+            set_aside: Bytes(inner.budget.used().get().saturating_sub(held).saturating_sub(charged_to_reservations)),
+            evictable,
+            holders: holders(survey, inner),
+            advice: super::advice::of(survey, inner, want),
+        }
+    }
+}
+
+/// What stays, by plugin and reason.
+fn holders(survey: &Survey, inner: &Inner) -> Vec<Holder> {
+    let guard = epoch::pin();
+    let mut holders: Vec<(Holder, Bytes)> = Vec::new();
+    for &Staying { block, why, key, .. } in &survey.staying {
+        let tenant = inner.table.get(key, &guard).map(|entry| entry.payload());
+        // One that is gone by now has no name any more.
+        let plugin = tenant.map_or("", |tenant| tenant.plugin.name());
+        let at = holders.iter().position(|(holder, _)| holder.why == why && &*holder.plugin == plugin);
+        let at = at.unwrap_or_else(|| {
+            let (plugin, largest) = (Arc::from(plugin), Arc::from(""));
+            holders.push((Holder { plugin, why, entries: 0, bytes: Bytes::ZERO, largest }, Bytes::ZERO));
+            holders.len() - 1
+        });
+        let (holder, largest_bytes) = &mut holders[at];
+        holder.entries += 1;
+        holder.bytes = holder.bytes + block.bytes;
+        if block.bytes > *largest_bytes {
+            *largest_bytes = block.bytes;
+            holder.largest = tenant.map_or_else(|| Arc::from(""), |tenant| Arc::clone(&tenant.label));
+        }
+    }
+    holders.sort_by_key(|(holder, _)| (std::cmp::Reverse(holder.bytes), holder.why));
+    holders.into_iter().map(|(holder, _)| holder).collect()
+}
+
+/// More than these are summed up: a message is read by a person.
+const LINES: usize = 6;
+
+impl Display for Refusal {
+    /// What follows the five numbers of the error.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.plugin.is_empty() {
+            write!(f, "; asked by {:?}", self.plugin)?;
+        }
+        write!(f, "; budget {}", self.budget)?;
+        if self.lent > Bytes::ZERO {
+            write!(f, " with {} lent", self.lent)?;
+        }
+        if self.set_aside > Bytes::ZERO {
+            write!(f, ", {} of it set aside and unused", self.set_aside)?;
+        }
+        listed(f, "; evictable: ", &self.evictable)?;
+        listed(f, "; staying: ", &self.holders)?;
+        listed(f, "; try: ", &self.advice)
+    }
+}
+
+/// The items with a comma between, the rest as a number.
+fn listed<T: Display>(f: &mut Formatter<'_>, head: &str, items: &[T]) -> fmt::Result {
+    for (nth, item) in items.iter().take(LINES).enumerate() {
+        write!(f, "{}{item}", if nth == 0 { head } else { ", " })?;
+    }
+    match items.len().saturating_sub(LINES) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+impl Display for EvictableAt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at priority {}", self.bytes, self.priority)
+    }
+}
+
+impl Display for Holder {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Holder { plugin, why, entries, bytes, largest } = self;
+        write!(f, "{bytes} {why}")?;
+        if !plugin.is_empty() {
+            write!(f, " of {plugin:?}")?;
+        }
+        match entries {
+            1 => write!(f, " ({largest:?})"),
+            _ => write!(f, " ({entries} entries, the largest {largest:?})"),
+        }
+    }
+}
+
+impl Display for Why {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::Pinned => "pinned",
+            Why::Fixed => "fixed",
+            Why::Unspillable => "beyond the spill budget",
+            Why::Arriving => "arriving",
+            Why::Leaving => "leaving or moving",
+        })
+    }
+}
+
+impl Display for Advice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Advice::Wait { bytes } => write!(f, "wait with a timeout for {bytes} on their way"),
+            Advice::Unpin { plugin, label, bytes } => write!(f, "unpin {label:?} of {plugin:?} ({bytes})"),
+            Advice::UnpinAll { plugin: Some(plugin), bytes } => write!(f, "unpin all of {plugin:?} ({bytes})"),
+            Advice::UnpinAll { plugin: None, bytes } => write!(f, "unpin everything ({bytes})"),
+            Advice::AllowMoves => f.write_str("allow moves: another layout would do"),
+            Advice::RaiseSpillBudget { by } => write!(f, "raise the spill budget by {by}"),
+            Advice::EndHandover { bytes } => write!(f, "take back {bytes} that are lent"),
+            Advice::RaiseBudget { by } => write!(f, "raise the budget by {by}"),
+            Advice::AskForLess { at_most } => write!(f, "ask for at most {at_most} at once"),
+        }
+    }
+}
