@@ -72,6 +72,8 @@ pub mod table;
 pub mod eviction;
 // 5. Who stands in its way?
 pub mod compaction;
+// What happened? On nobody's path: a log stands on it.
+pub mod ring;
 
 pub use admission::{
     Acquire, AcquireError, AdmissionRequest, Fairness, Lease, LeaseError, MemoryPool, PoolError, PoolRef,
