@@ -7,6 +7,7 @@
 //     Whoever calls an unsafe function below says which of the two it is.
 
 use crate::budget::Charge;
+use crate::counters::Regions;
 use crate::fence::Fences;
 use crate::fork;
 use crate::memory::{Address, DeviceError, DeviceMemory, Region, host_pointer};
@@ -40,6 +41,7 @@ pub(crate) struct Arena {
     region: Mutex<Option<Region>>,
     buddy: Buddy,
     fences: Fences,
+    regions: Arc<Regions>,
 }
 
 /// The memory of one entry: an address range inside a live region (A1).
@@ -52,10 +54,11 @@ pub(crate) struct Span<'a> {
 
 impl Arena {
     /// An arena of this shape, without a region.
-    pub(crate) fn new(device: Arc<dyn DeviceMemory>, geometry: Geometry) -> Self {
+    pub(crate) fn new(device: Arc<dyn DeviceMemory>, geometry: Geometry, regions: Arc<Regions>) -> Self {
         let [base, size] = [0, 0].map(AtomicU64::new);
         let (forks, fences) = (fork::generation(), Fences::default());
-        let arena = Arena { device, base, size, forks, region: Mutex::new(None), buddy: Buddy::new(geometry), fences };
+        let arena =
+            Arena { device, base, size, forks, region: Mutex::new(None), buddy: Buddy::new(geometry), fences, regions };
         let held = arena.take(Offset(0), arena.buddy.capacity());
         debug_assert!(held, "a new buddy is all free");
         arena
@@ -69,6 +72,7 @@ impl Arena {
             let fresh = self.device.allocate(bytes)?;
             self.base.store(fresh.address.0, Relaxed);
             self.size.store(bytes.get(), Relaxed);
+            self.regions.came(fresh.address.0, bytes.get());
             *region = Some(fresh);
             self.free(Offset(0), bytes);
         }
@@ -81,7 +85,11 @@ impl Arena {
         if region.is_some() && !self.take(Offset(0), self.size()) {
             return Ok(false);
         }
+        let (address, size) = (self.base.load(Relaxed), self.size().get());
         self.size.store(0, Relaxed);
+        if region.is_some() {
+            self.regions.went(address, size);
+        }
         region.take().map_or(Ok(()), |region| self.hand_over(region))?;
         Ok(true)
     }

@@ -5,7 +5,9 @@
 //! block, or for the address of one, only reads.
 
 use crate::arena::Arena;
+use crate::counters::Regions;
 use crate::memory::{DeviceError, DeviceMemory};
+use crate::observe::EventLog;
 use freehold_core::{Bytes, Geometry};
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +22,7 @@ pub(crate) struct Arenas {
     /// What an arena is made of where the request asks for no more and the budget leaves no less.
     usual: Bytes,
     slots: [OnceLock<Arena>; MOST_ARENAS],
+    pub(crate) regions: Arc<Regions>,
 }
 
 /// Why there is no further arena.
@@ -32,8 +35,9 @@ pub(crate) enum NoGrowth {
 }
 
 impl Arenas {
-    pub(crate) fn new(device: Arc<dyn DeviceMemory>, granule: Bytes, usual: Bytes) -> Self {
-        Arenas { device, granule, usual, slots: [const { OnceLock::new() }; MOST_ARENAS] }
+    pub(crate) fn new(device: Arc<dyn DeviceMemory>, granule: Bytes, usual: Bytes, log: Option<Arc<EventLog>>) -> Self {
+        let regions = Arc::new(Regions { log, ..Regions::default() });
+        Arenas { device, granule, usual, slots: [const { OnceLock::new() }; MOST_ARENAS], regions }
     }
 
     /// The first region, which the manager cannot begin without.
@@ -68,7 +72,10 @@ impl Arenas {
             return Err(NoGrowth::Spent);
         }
         let arena = self.sleeping(bytes).or_else(|| self.make(bytes)).ok_or(NoGrowth::Spent)?;
-        arena.get(bytes).map_err(NoGrowth::Refused)
+        arena.get(bytes).map_err(|error| {
+            self.regions.refused.add(1);
+            NoGrowth::Refused(error)
+        })
     }
 
     /// Whether there is a slot for a region of `bytes` once the arenas that `empties` names were given back.
@@ -107,6 +114,6 @@ impl Arenas {
     fn make_exactly(&self, bytes: Bytes) -> Option<&Arena> {
         let geometry = Geometry::new(bytes, self.granule).ok()?;
         let vacant = self.slots.iter().find(|slot| slot.get().is_none())?;
-        Some(vacant.get_or_init(|| Arena::new(Arc::clone(&self.device), geometry)))
+        Some(vacant.get_or_init(|| Arena::new(Arc::clone(&self.device), geometry, Arc::clone(&self.regions))))
     }
 }

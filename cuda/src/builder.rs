@@ -8,6 +8,8 @@ use crate::fork;
 use crate::inner::Inner;
 use crate::manager::VramManager;
 use crate::memory::{DeviceMemory, HostDevice};
+use crate::observe::EventLog;
+use crate::observe::observed::Observed;
 use crate::observer::Observer;
 use crate::plugin::{Plugin, Tally};
 use crate::policy::Policy;
@@ -32,6 +34,7 @@ pub struct VramManagerBuilder {
     policy: Policy,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
+    log_records: Option<usize>,
 }
 
 impl VramManagerBuilder {
@@ -46,6 +49,7 @@ impl VramManagerBuilder {
             policy: Policy::default(),
             clock: None,
             observer: None,
+            log_records: None,
         }
     }
 
@@ -106,6 +110,13 @@ impl VramManagerBuilder {
         self
     }
 
+    /// Keeps a log of the last `records` things that happened, rounded up to a power of two, 64 bytes each. Off where nothing is
+    /// said. A request and its end are some four records; a label takes one for each 40 bytes.
+    pub fn event_log(mut self, records: usize) -> Self {
+        self.log_records = Some(records);
+        self
+    }
+
     /// The manager. Its first arena is had from the device at once where nothing was said about arenas; otherwise they come
     /// as they are needed.
     ///
@@ -116,9 +127,15 @@ impl VramManagerBuilder {
             Error::BadAllocation("a manager's budget is at least one granule, and a granule at least one byte")
         })?;
         let budget = geometry.capacity();
+        let log = self.log_records.map(|records| Arc::new(EventLog::new(records, self.granule.get())));
+        let nobody = Plugin::new("");
         let device = self.device.unwrap_or_else(|| Arc::new(HostDevice::new()));
-        let arenas =
-            Arenas::new(Arc::clone(&device), self.granule, self.arena.map_or(budget, |bytes| bytes.min(budget)));
+        let arenas = Arenas::new(
+            Arc::clone(&device),
+            self.granule,
+            self.arena.map_or(budget, |bytes| bytes.min(budget)),
+            log.clone(),
+        );
         if self.arena.is_none() {
             arenas.first(budget)?;
         }
@@ -141,7 +158,8 @@ impl VramManagerBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,
             tally: Tally::default(),
-            nobody: Plugin::new(""),
+            observed: Observed::new(log, &nobody),
+            nobody,
             closed: AtomicBool::new(false),
             forks: fork::generation(),
         };

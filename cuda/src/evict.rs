@@ -37,9 +37,8 @@ impl Inner {
         left.push(Candidate { rank, ..Candidate::of(entry) });
         let plugin = tenant.plugin.shared_name();
         told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes });
-        self.tally.evicted(tenant.bytes);
-        tenant.plugin.tally().evicted(tenant.bytes);
-        self.free_place(tenant);
+        self.saw_evicted(entry, rank.priority, want.bytes);
+        self.free_place(entry);
         self.conclude(entry, entry.residency().finish_evict());
         true
     }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::fork;
 use crate::memory::DeviceMemory;
+use crate::observe::observed::Observed;
 use crate::observer::{Event, Observer};
 use crate::place::Want;
 use crate::plugin::{Plugin, Tally};
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) tally: Tally,
+    /// What was seen: counts and the log.
+    pub(crate) observed: Observed,
     pub(crate) nobody: Plugin,
     /// Relaxed: it refuses what comes later; what is under way ends by the residency words.
     pub(crate) closed: AtomicBool,
@@ -89,6 +92,7 @@ impl Inner {
         }
         let plugin = allocation.plugin.clone().unwrap_or_else(|| self.nobody.clone());
         let owner = self.table.insert(allocation.priority, self.tick(), Tenant::new(allocation, plugin));
+        self.saw_begin(&owner);
         let tenancy = Tenancy::new(self, owner, allocation);
         // SeqCst: pairs with the fence in `close`. A close that does not see the entry in the table is seen here.
         fence(SeqCst);
@@ -136,7 +140,7 @@ impl Inner {
     /// Does what a change of an entry's state has left to do: frees the memory, wakes who waits.
     pub(crate) fn settle(&self, entry: &Entry<Tenant>, follow_up: FollowUp) {
         if follow_up.duty == Duty::FreeMemory {
-            self.free_place(entry.payload());
+            self.free_place(entry);
         }
         if follow_up.wake {
             entry.payload().changed.notify(usize::MAX);
@@ -153,8 +157,10 @@ impl Inner {
     }
 
     /// Frees a tenant's block, where it has one, and tells who waits.
-    pub(crate) fn free_place(&self, tenant: &Tenant) {
+    pub(crate) fn free_place(&self, entry: &Entry<Tenant>) {
+        let tenant = entry.payload();
         let Some(place) = tenant.place.take() else { return };
+        self.saw_left(entry, place);
         let want = Want::of(self, tenant);
         self.arenas.at(place.arena).note_users(place.offset, want.bytes, tenant.streams.everybody());
         self.unplace(&want, place);

@@ -26,8 +26,8 @@
 //! | say where bytes come from | [`source`], [`ModelSource`] |
 //! | share | [`VramManager::acquire_shared_weights`], [`VramManager::acquire_shared_model`] |
 //! | ask before a job | [`MemoryPool`], [`admission`] |
-//! | understand a refusal | [`Error`] |
-//! | see what happened | [`Stats`], [`Observer`], [`LeakReport`], [`VramManager::audit`] |
+//! | understand a refusal | [`Error`], [`Refusal`] |
+//! | see what happened | [`Statistics`], [`Snapshot`], [`EventLog`], [`Observer`], [`LeakReport`], [`VramManager::audit`] |
 //!
 //! # Progress
 //! Access to a resident entry, an allocation that fits and a free are lock-free. Making room is done by one thread at a
@@ -55,6 +55,7 @@ mod budget;
 mod counters;
 mod fence;
 pub mod memory;
+mod seat;
 mod stream;
 
 // What changes around it.
@@ -102,7 +103,7 @@ pub use handle::VramHandle;
 pub use manager::VramManager;
 pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Region};
 pub use model::{Model, ModelSource};
-pub use observe::{Advice, Refusal};
+pub use observe::{Advice, EventLog, Refusal, Snapshot, Statistics};
 pub use observer::{Event, Observer};
 pub use plugin::{Plugin, Stats};
 pub use policy::{EntryFacts, EvictionOrder, Policy};

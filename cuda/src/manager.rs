@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::handle::VramHandle;
 use crate::inner::Inner;
 use crate::memory::DeviceMemory;
+use crate::observe::EventLog;
 use crate::plugin::{Plugin, Stats};
 use crate::room::Candidate;
 use crate::weights::{self};
@@ -58,7 +59,9 @@ impl VramManager {
     /// A name for statistics. Two calls with one name make two plugins.
     #[must_use]
     pub fn plugin(&self, name: &str) -> Plugin {
-        Plugin::new(name)
+        let plugin = Plugin::new(name);
+        self.inner.observed.met(&plugin);
+        plugin
     }
 
     /// Memory for an entry, its content brought from its source (A1). Evicts in order where it does not fit (B1..B3).
@@ -137,6 +140,12 @@ impl VramManager {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.tally.read()
+    }
+
+    /// The log of what happened, where the builder [turned it on](crate::VramManagerBuilder::event_log).
+    #[must_use]
+    pub fn event_log(&self) -> Option<&EventLog> {
+        self.inner.observed.log.as_deref()
     }
 
     /// The bytes that may be resident at once.

@@ -33,6 +33,7 @@ impl Inner {
     /// on the same entry, or waits for it.
     pub(crate) fn pin_slow(&self, tenancy: &Tenancy) -> Result<(), Error> {
         let residency = tenancy.entry().residency();
+        self.observed.misses.add(1);
         loop {
             match residency.try_pin() {
                 Pin::Pinned => return Ok(()),
@@ -46,6 +47,7 @@ impl Inner {
 
     /// Brings a new entry's bytes; nobody else knows the entry yet, but a close may have released it.
     pub(crate) fn first_load(&self, tenancy: &Tenancy) -> Result<(), Error> {
+        self.saw_use(tenancy.entry());
         match tenancy.entry().residency().begin_materialise() {
             Claim::Won => self.bring(tenancy, 0),
             _ => Err(Error::Closed),
@@ -74,13 +76,13 @@ impl Inner {
             let arena = self.arenas.at(place.arena);
             tenant.streams.begin(arena.earlier_users(place.offset, self.reserved(tenant.bytes)));
             tenant.place.set(place);
+            self.saw_placed(tenancy.entry(), place);
             let span = self.span(tenant).expect("the place was just set");
             filled = claimed.fill(&span)?;
         }
         tenancy.note_loaded();
         if filled == Filled::Loaded {
-            self.tally.loaded(tenant.bytes);
-            tenant.plugin.tally().loaded(tenant.bytes);
+            self.saw_loaded(tenancy.entry());
         }
         claimed.finish(pins);
         if filled == Filled::Loaded {
@@ -161,7 +163,7 @@ impl Drop for Claimed<'_> {
             return;
         }
         let (inner, entry) = (self.tenancy.inner(), self.tenancy.entry());
-        inner.free_place(entry.payload());
+        inner.free_place(entry);
         inner.conclude(entry, entry.residency().fail_materialise());
     }
 }

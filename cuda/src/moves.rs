@@ -14,6 +14,7 @@ use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch::{self as epoch, Guard};
 use freehold_core::compaction::{Layout, Move, Occupant, Plan};
 use freehold_core::{Bytes, Claim, Entry, HandleKey, Offset};
+use std::sync::atomic::Ordering::Relaxed;
 
 impl Inner {
     /// A block for `want`, which is charged already, by moving blocks of one arena; `None` where no plan can give it, or
@@ -87,6 +88,7 @@ impl Inner {
             return None;
         }
         let tenant = entry.payload();
+        tenant.moving.store(true, Relaxed); // Relaxed: for reports
         let moved = tenant.place.get().filter(|place| (place.arena, place.offset) == (index, step.from)).map(|place| {
             let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
             let earlier = arena.earlier_users(step.to, step.bytes);
@@ -96,7 +98,9 @@ impl Inner {
                 Ok(behind) => {
                     arena.note_users(step.from, step.bytes, behind);
                     tenant.streams.begin(behind);
-                    tenant.place.set(Place { offset: step.to, ..place });
+                    let to = Place { offset: step.to, ..place };
+                    tenant.place.set(to);
+                    self.saw_moved(entry, place, to);
                     Ok(())
                 }
                 Err(error) => {
@@ -106,13 +110,12 @@ impl Inner {
                 }
             }
         });
+        tenant.moving.store(false, Relaxed); // Relaxed: for reports
         match moved {
             Some(Err(error)) if step.overlaps() => return self.give_up(entry, error),
             _ => self.settle(entry, entry.residency().cancel_evict()),
         }
         moved?.ok()?;
-        self.tally.moved(tenant.bytes);
-        tenant.plugin.tally().moved(tenant.bytes);
         told.push(Event::Moved { id: entry.id(), bytes: tenant.bytes });
         Some(())
     }
@@ -128,7 +131,7 @@ impl Inner {
             tracing::error!(%error, label = &*tenant.label, "an entry's only bytes were lost in a failed move");
             tenant.lost.get_or_init(|| error);
         }
-        self.free_place(tenant);
+        self.free_place(entry);
         self.settle(entry, entry.residency().finish_evict());
         None
     }

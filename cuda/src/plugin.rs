@@ -2,7 +2,9 @@
 
 use crate::counters::{Counter, ResidentGauge};
 use crate::policy::Rhythm;
+use crate::seat::Cells;
 use freehold_core::Bytes;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// A plugin's name and its part of the statistics. Clones are the same plugin.
@@ -12,6 +14,10 @@ pub struct Plugin(Arc<Ledger>);
 #[derive(Debug)]
 struct Ledger {
     name: Arc<str>,
+    /// A number of its own in the process.
+    number: u32,
+    /// Accesses that found their entry there.
+    hits: Cells<1>,
     tally: Tally,
     /// Made by the first use that a policy learns from: whoever does not learn, pays nothing.
     rhythm: OnceLock<Rhythm>,
@@ -62,6 +68,24 @@ pub struct Stats {
     pub peak_resident_bytes: u64,
 }
 
+impl Stats {
+    /// Adds what another of the same name has counted.
+    pub(crate) fn merge(&mut self, other: &Stats) {
+        self.loads += other.loads;
+        self.load_bytes += other.load_bytes;
+        self.evictions += other.evictions;
+        self.evicted_bytes += other.evicted_bytes;
+        self.moves += other.moves;
+        self.moved_bytes += other.moved_bytes;
+        self.refusals += other.refusals;
+        self.spills += other.spills;
+        self.spilled_bytes += other.spilled_bytes;
+        self.peak_spilled_bytes += other.peak_spilled_bytes;
+        self.resident_bytes += other.resident_bytes;
+        self.peak_resident_bytes += other.peak_resident_bytes;
+    }
+}
+
 impl Tally {
     pub(crate) fn loaded(&self, bytes: Bytes) {
         self.loads.add(1);
@@ -105,7 +129,10 @@ impl Tally {
 
 impl Plugin {
     pub(crate) fn new(name: &str) -> Self {
-        Plugin(Arc::new(Ledger { name: Arc::from(name), tally: Tally::default(), rhythm: OnceLock::new() }))
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed); // Relaxed: a number that is given once
+        let (hits, tally, rhythm) = (Cells::default(), Tally::default(), OnceLock::new());
+        Plugin(Arc::new(Ledger { name: Arc::from(name), number, hits, tally, rhythm }))
     }
 
     /// The plugin's name.
@@ -116,6 +143,25 @@ impl Plugin {
 
     pub(crate) fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.0.name)
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.0.number
+    }
+
+    /// Whether nobody else has it.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
+    /// An access found its entry there. An owner's load and store: it hides behind the pin.
+    #[inline]
+    pub(crate) fn hit(&self) {
+        self.0.hits.count(0);
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.0.hits.sum(0)
     }
 
     pub(crate) fn tally(&self) -> &Tally {

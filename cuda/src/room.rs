@@ -102,10 +102,9 @@ impl Inner {
         let worked = work(&mut round);
         drop(turn);
         if worked.is_err() {
-            self.tally.refusals.add(1);
-            want.plugin.tally().refusals.add(1);
-            round.told.push(Event::Refused { requested: want.bytes, plugin: want.plugin.shared_name() });
+            round.told.push(self.saw_refused(want.bytes, want.plugin));
         }
+        self.observed.look();
         self.tell(&round.told);
         worked.map(|made| (made, round.left))
     }

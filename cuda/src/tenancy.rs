@@ -23,6 +23,8 @@ pub(crate) struct Tenancy {
     source: Option<Arc<dyn Source>>,
     // Relaxed: it only says whether a first load ever came to its end.
     loaded: AtomicBool,
+    // Relaxed: it only keeps the log from hearing of the end twice.
+    ended: AtomicBool,
     // Relaxed: it only keeps the entry from standing in the prefetch queue twice.
     queued: AtomicBool,
     consumers: Mutex<Consumers>,
@@ -41,6 +43,7 @@ impl Tenancy {
             owner: Some(owner),
             source,
             loaded: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             queued: AtomicBool::new(false),
             consumers: Mutex::default(),
             _reservation: allocation.reservation.clone(),
@@ -101,6 +104,7 @@ impl Tenancy {
     /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where. Once
     /// it is there, `finish` of `materialise` has noted a later tick than ours.
     pub(crate) fn use_and_pin(&self) -> Result<(), Error> {
+        self.inner.saw_use(self.entry());
         let tick = self.inner.tick();
         self.learn(tick);
         self.pin()?;
@@ -119,7 +123,10 @@ impl Tenancy {
     /// Pins the entry, bringing its content back first where that is needed. On a resident entry: one load, one CAS.
     pub(crate) fn pin(&self) -> Result<(), Error> {
         match self.entry().residency().try_pin() {
-            Pin::Pinned => Ok(()),
+            Pin::Pinned => {
+                self.tenant().plugin.hit();
+                Ok(())
+            }
             _ => self.inner.pin_slow(self),
         }
     }
@@ -132,6 +139,11 @@ impl Tenancy {
 
     /// Gives the memory up: at once, or when the last pin or the operation in progress ends. Idempotent.
     pub(crate) fn let_go(&self) {
+        // Relaxed, and no read-modify-write: who releases comes before who drops, and nobody else comes here.
+        if !self.ended.load(Relaxed) {
+            self.ended.store(true, Relaxed);
+            self.inner.saw_end(self.entry());
+        }
         let settled = self.entry().residency().release();
         self.inner.conclude(self.entry(), settled);
     }

@@ -14,7 +14,7 @@ use crate::stream::StreamUse;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// How an entry may leave.
@@ -47,6 +47,10 @@ pub(crate) struct Tenant {
     /// Set when a move failed half-way and nobody has the bytes any more: the entry is absent, and every access says so
     /// rather than show what is left.
     pub(crate) lost: OnceLock<DeviceError>,
+    /// How many consumers share it, for reports. Relaxed: it decides nothing.
+    pub(crate) consumers: AtomicU32,
+    /// Set while it is on its way to another place, for reports. Relaxed: as `consumers`.
+    pub(crate) moving: AtomicBool,
     /// Rings when a Materialising or Evicting entry has settled, or the last of several pins is gone.
     pub(crate) changed: Event,
 }
@@ -108,6 +112,8 @@ impl Tenant {
             streams: StreamUse::default(),
             spilled: Mutex::new(None),
             lost: OnceLock::new(),
+            consumers: AtomicU32::new(0),
+            moving: AtomicBool::new(false),
             changed: Event::new(),
         }
     }

@@ -10,6 +10,7 @@ use crate::inner::Inner;
 use crate::tenancy::Tenancy;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 /// All shared weights of one manager by key.
@@ -77,6 +78,9 @@ fn join(inner: &Arc<Inner>, key: &str, allocation: &Allocation) -> Result<Joined
         None => Arc::new(inner.tenancy(allocation)?),
     };
     let key: Arc<str> = Arc::from(key);
+    if !created {
+        inner.saw_share(tenancy.entry(), allocation.plugin.as_ref());
+    }
     if created {
         by_key.insert(Arc::clone(&key), Arc::downgrade(&tenancy));
     }
@@ -150,7 +154,10 @@ impl Membership {
 
     /// Gives the entry the highest priority of its consumers; says whether there are any.
     fn recompute_priority(&self, tenancy: &Tenancy) -> bool {
-        let priority = tenancy.consumers().lock().priority();
+        let consumers = tenancy.consumers().lock();
+        tenancy.tenant().consumers.store(consumers.live.len() as u32, Relaxed); // Relaxed: for reports
+        let priority = consumers.priority();
+        drop(consumers);
         priority.inspect(|&priority| tenancy.entry().set_priority(priority)).is_some()
     }
 }

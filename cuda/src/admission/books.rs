@@ -1,6 +1,6 @@
 //! What happened so far: admissions, refusals, waits, and how much the leased bytes were really used.
 //!
-//! Each thread counts in a cell of its own ([`tally`](super::tally)). Only the making of a label takes a mutex.
+//! Each thread counts in a cell of its own (`seat.rs`). Only the making of a label takes a mutex.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,13 @@ use std::time::Duration;
 use freehold_core::Bytes;
 use parking_lot::Mutex;
 
-use super::tally::Tally;
+use crate::seat::Cells;
 
 // Relaxed throughout: these numbers publish nothing and decide nothing.
 #[derive(Default)]
 pub(super) struct Books {
-    tally: Tally,
+    /// Refusals and admissions.
+    tally: Cells<2>,
     longest_wait_ns: AtomicU64,
     unlabelled: LabelBook,
     labels: Mutex<BTreeMap<String, Label>>,
@@ -80,7 +81,7 @@ pub struct LabelStatistics {
 impl Books {
     #[inline]
     pub(super) fn count(&self, admitted: bool) {
-        self.tally.count(admitted);
+        self.tally.count(usize::from(admitted));
     }
 
     pub(super) fn note_wait(&self, waited: Duration) {
@@ -108,8 +109,8 @@ impl Books {
             waiting,
             waiting_bytes,
             longest_wait: Duration::from_nanos(self.longest_wait_ns.load(Relaxed)),
-            admissions: self.tally.sum(true),
-            refusals: self.tally.sum(false),
+            admissions: self.tally.sum(usize::from(true)),
+            refusals: self.tally.sum(usize::from(false)),
             labels: unlabelled.into_iter().chain(labels.iter().map(|(name, label)| label.0.read(name))).collect(),
         }
     }

@@ -9,7 +9,6 @@ mod global;
 mod lease;
 #[cfg(target_os = "linux")]
 pub mod shared;
-mod tally;
 mod wait;
 
 use std::sync::Arc;

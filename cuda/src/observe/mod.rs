@@ -3,9 +3,24 @@
 //! | file | answers |
 //! | --- | --- |
 //! | `refusal`, `advice` | why was this refused, and what to try |
+//! | `statistics`, `flat`, `census` | how much, how often, for whom: in PyTorch's keys |
+//! | `snapshot`, `pickle`, `value` | what lies where, and what does not: as JSON, and for PyTorch's viewer |
+//! | `log` | what happened, one thing after the other |
+//! | `observed` | the hooks: where the manager tells all this |
 
+pub(crate) mod log;
+pub(crate) mod observed;
 pub(crate) mod refusal;
+pub(crate) mod statistics;
 
 mod advice;
+mod census;
+mod flat;
+mod pickle;
+mod snapshot;
+mod value;
 
+pub use log::EventLog;
 pub use refusal::{Advice, EvictableAt, Holder, Refusal, Why};
+pub use snapshot::{ArenaShot, DepartureShot, EntryShot, EntryState, Piece, PieceKind, Snapshot};
+pub use statistics::{ByPool, Headroom, PluginStatistics, PriorityStatistics, Quantity, Residents, Share, Statistics};

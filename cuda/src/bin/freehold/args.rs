@@ -60,6 +60,15 @@ pub(crate) struct ReplayArgs {
     /// One thread in program order, or one thread for each of the trace's, free-running
     #[arg(long, value_enum, default_value = "1")]
     pub(crate) threads: Threads,
+    /// Write what was asked of the manager as a trace, which replays to the same counts at the same scale and budget
+    #[arg(long, value_name = "FILE.csv.zst")]
+    pub(crate) log: Option<PathBuf>,
+    /// Write the blocks' comings and goings as RMM's logging adaptor does
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) rmm_csv: Option<PathBuf>,
+    /// Write what lies where at the end: `.pickle` for PyTorch's memory viewer, otherwise JSON
+    #[arg(long, value_name = "FILE.json|FILE.pickle")]
+    pub(crate) snapshot: Option<PathBuf>,
     /// One JSON object and nothing else on stdout
     #[arg(long)]
     pub(crate) json: bool,

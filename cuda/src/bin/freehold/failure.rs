@@ -27,6 +27,12 @@ pub(crate) enum Failure {
     Manager(#[from] freehold_cuda::Error),
     #[error(transparent)]
     Device(#[from] freehold_cuda::DeviceError),
+    #[error("cannot write {path:?}: {source}")]
+    File { path: std::path::PathBuf, source: std::io::Error },
+    #[error("the system gave no thread for each of the trace's {threads}: {source}; --threads 1 needs none")]
+    NoThread { threads: usize, source: std::io::Error },
+    #[error("--priority {thread}={priority}: the trace has no thread {thread}, only {known}")]
+    UnknownThread { thread: u32, priority: i32, known: String },
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 }

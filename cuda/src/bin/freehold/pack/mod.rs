@@ -75,7 +75,8 @@ fn pack(path: &Path, args: &PackArgs) -> Result<Packed, Failure> {
         granule,
         peak_live_bytes: peak_live,
         smallest_arena_bytes: smallest.bytes,
-        ratio: smallest.bytes as f64 / (peak_live as f64).max(1.0),
+        // A trace with no bytes fits into anything: the one granule that an arena has at least is no waste.
+        ratio: if peak_live == 0 { 1.0 } else { smallest.bytes as f64 / peak_live as f64 },
         moved_bytes: steps.moves.then_some(smallest.moved_bytes),
         seconds: begun.elapsed().as_secs_f64(),
     })

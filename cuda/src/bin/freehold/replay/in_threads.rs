@@ -6,32 +6,59 @@
 use std::thread;
 
 use indicatif::ProgressBar;
+use parking_lot::{Condvar, Mutex};
 
 use super::admission::Patience;
 use super::ledger::Ledger;
 use super::meter::Meter;
 use super::world::World;
+use crate::failure::Failure;
 
 /// Between two looks at the progress bar.
 const EVENTS_A_TICK: u64 = 1 << 10;
 
-pub(super) fn run(world: &World<'_>, progress: &ProgressBar) -> Meter {
+/// # Errors
+/// Where the system gives no thread: then none of them runs an event, for each would wait for what the missing one makes.
+pub(super) fn run(world: &World<'_>, progress: &ProgressBar) -> Result<Meter, Failure> {
     let ledger = Ledger::new(world.trace);
-    let threads = 0..world.trace.threads.len() as u16;
+    let threads = world.trace.threads.len();
+    let gate = Gate::default();
     thread::scope(|scope| {
         let worker = |number| {
-            scope.spawn({
-                let ledger = &ledger;
-                move || run_one(world, ledger, number, progress)
-            })
+            let (ledger, gate) = (&ledger, &gate);
+            let run = move || if gate.opens() { run_one(world, ledger, number, progress) } else { Meter::new() };
+            thread::Builder::new().spawn_scoped(scope, run)
         };
-        let running: Vec<_> = threads.map(worker).collect();
+        let running: Result<Vec<_>, _> = (0..threads as u16).map(worker).collect();
+        gate.decide(running.is_ok());
         let mut all = Meter::new();
-        for worker in running {
+        for worker in running.map_err(|source| Failure::NoThread { threads, source })? {
             all.merge(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        all
+        Ok(all)
     })
+}
+
+/// Where threads wait until it is known whether all of them are there.
+#[derive(Default)]
+struct Gate {
+    decided: Mutex<Option<bool>>,
+    bell: Condvar,
+}
+
+impl Gate {
+    fn opens(&self) -> bool {
+        let mut decided = self.decided.lock();
+        while decided.is_none() {
+            self.bell.wait(&mut decided);
+        }
+        *decided == Some(true)
+    }
+
+    fn decide(&self, open: bool) {
+        *self.decided.lock() = Some(open);
+        self.bell.notify_all();
+    }
 }
 
 /// Ends the process if its thread panics: the others would wait for ever for ids that nobody makes.

@@ -37,6 +37,7 @@ mod in_order;
 mod in_threads;
 mod ledger;
 
+mod record;
 mod report;
 mod table;
 
@@ -116,7 +117,8 @@ pub(crate) fn replay(
     let world = World::new(trace, &setup, device)?;
     let meter = match args.threads {
         Threads::One => in_order::run(&world, progress),
-        Threads::All => in_threads::run(&world, progress),
+        Threads::All => in_threads::run(&world, progress)?,
     };
+    record::write(&world, args)?;
     Ok(report::finish(world, meter, args, about.name, begun.elapsed()))
 }

@@ -3,7 +3,7 @@
 use freehold_core::{Bytes, Fairness};
 
 use super::jobs::Plan;
-use crate::args::{Policy, ReplayArgs, Switch};
+use crate::args::{Policy, ReplayArgs, Switch, ThreadPriority};
 use crate::failure::Failure;
 use crate::trace::peaks::Peaks;
 use crate::trace::{Op, Scale, Trace};
@@ -24,6 +24,8 @@ pub(super) struct Setup {
     pub(super) policy: Policy,
     /// By thread index.
     pub(super) priorities: Vec<i32>,
+    /// How many records the manager's log keeps, where it is asked for.
+    pub(super) log_records: Option<usize>,
     /// By id: whether the weight gets a second user.
     pub(super) shared: Vec<bool>,
 }
@@ -44,7 +46,8 @@ impl Setup {
             plan: Plan::read(trace, scale)?,
             moves: args.moves == Switch::On,
             policy: args.policy,
-            priorities: priorities(trace, args),
+            priorities: priorities(trace, args)?,
+            log_records: super::record::log_records(trace, args),
             shared: shared(trace),
         })
     }
@@ -66,11 +69,25 @@ fn pool(bytes: u64, budget: u64, granule: u64) -> u64 {
 }
 
 /// Threads that no option names have priority 0; the last word on a thread counts.
-fn priorities(trace: &Trace, args: &ReplayArgs) -> Vec<i32> {
+fn priorities(trace: &Trace, args: &ReplayArgs) -> Result<Vec<i32>, Failure> {
+    if let Some(&ThreadPriority { thread, priority }) =
+        args.priority.iter().find(|named| !trace.threads.contains(&named.thread))
+    {
+        return Err(Failure::UnknownThread { thread, priority, known: known_threads(trace) });
+    }
     let of = |thread: &u32| {
         args.priority.iter().rev().find(|named| named.thread == *thread).map_or(0, |named| named.priority)
     };
-    trace.threads.iter().map(of).collect()
+    Ok(trace.threads.iter().map(of).collect())
+}
+
+/// The threads of a trace in words, the first dozen of them.
+fn known_threads(trace: &Trace) -> String {
+    let mut threads = trace.threads.clone();
+    threads.sort_unstable();
+    let shown: Vec<String> = threads.iter().take(12).map(u32::to_string).collect();
+    let more = if threads.len() > shown.len() { ", ..." } else { "" };
+    shown.join(", ") + more
 }
 
 fn shared(trace: &Trace) -> Vec<bool> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use freehold_core::Bytes;
 use freehold_cuda::{
-    Allocation, DeviceMemory, Error, ManualClock, Plugin, Policy, SourceError, VramHandle, VramManager, source,
+    Allocation, DeviceMemory, Error, ManualClock, Plugin, Policy, SourceError, VramHandle, VramManager,
+    VramManagerBuilder, source,
 };
 use parking_lot::RwLock;
 
@@ -64,7 +65,9 @@ impl<'t> World<'t> {
             (_, Some(offline)) => Policy::Custom(offline.clone()),
             _ => Policy::PriorityLru,
         };
-        let manager = VramManager::builder()
+        let builder = VramManager::builder();
+        let builder = setup.log_records.into_iter().fold(builder, VramManagerBuilder::event_log);
+        let manager = builder
             .device(device)
             .budget(setup.budget)
             .granule(Bytes(setup.scale.granule()))

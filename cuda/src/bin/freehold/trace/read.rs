@@ -29,7 +29,7 @@ pub(crate) enum TraceError {
 
 /// Reads the trace in a file.
 pub(crate) fn read_file(path: &Path) -> Result<Trace, TraceError> {
-    let shown = path.display().to_string();
+    let shown = quoted(path);
     let opened = File::open(path).and_then(zstd::Decoder::new);
     let stream = opened.map_err(|source| TraceError::Open { path: shown.clone(), source })?;
     read(stream, &shown, &stem(path))
@@ -40,6 +40,12 @@ pub(crate) fn read_bytes(compressed: &[u8], name: &str) -> Result<Trace, TraceEr
     let opened = zstd::Decoder::with_buffer(compressed);
     let stream = opened.map_err(|source| TraceError::Open { path: name.to_owned(), source })?;
     read(stream, name, name)
+}
+
+/// A path as it is where that is plain, otherwise quoted and escaped: a message is one line.
+fn quoted(path: &Path) -> String {
+    let shown = path.display().to_string();
+    if shown.chars().any(char::is_control) || path.to_str().is_none() { format!("{path:?}") } else { shown }
 }
 
 /// `a/b/mix_serial.csv.zst` is the trace `mix_serial`.

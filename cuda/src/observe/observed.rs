@@ -1,0 +1,251 @@
+//! What was seen: the counts behind the statistics, and the log. Every hook is one call from where the thing happens.
+//!
+//! Counts of what happens on a fast path lie in cells of one writer each (`seat.rs`), and are summed when somebody asks. What
+//! copies bytes, evicts or asks the device takes longer by itself than any counter.
+
+use super::log::{EventLog, Op};
+use crate::arena::Place;
+use crate::counters::Counter;
+use crate::inner::Inner;
+use crate::observer::Event;
+use crate::plugin::{Plugin, Stats};
+use crate::seat::Cells;
+use crate::tenant::{Departure, Tenant};
+use freehold_core::{Bytes, Entry};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// PyTorch's boundary between its small pool and its large one: requests of at most this many bytes are small.
+pub(crate) const SMALL_BYTES: u64 = 1 << 20;
+
+/// Counts of blocks, for small requests; those for large ones follow.
+pub(crate) const COUNTS: usize = 6;
+pub(crate) const GIVEN: usize = 0;
+pub(crate) const GIVEN_BYTES: usize = 1;
+pub(crate) const GIVEN_REQUESTED: usize = 2;
+pub(crate) const BACK: usize = 3;
+pub(crate) const BACK_BYTES: usize = 4;
+pub(crate) const BACK_REQUESTED: usize = 5;
+
+/// Priorities told apart in counts; the rest is counted under the last that was met.
+const PRIORITIES: usize = 256;
+
+/// A manager's counts and log.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) log: Option<Arc<EventLog>>,
+    /// Blocks that entries were given, and gave back.
+    pub(crate) blocks: Cells<{ 2 * COUNTS }>,
+    /// Accesses that found their entry absent or busy.
+    pub(crate) misses: Counter,
+    pub(crate) priorities: Mutex<BTreeMap<i32, Departed>>,
+    pub(crate) roster: Roster,
+    pub(crate) marks: Mutex<super::statistics::Marks>,
+}
+
+/// What was done to entries while they had one priority.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Departed {
+    pub(crate) loads: u64,
+    pub(crate) load_bytes: u64,
+    pub(crate) evictions: u64,
+    pub(crate) evicted_bytes: u64,
+    pub(crate) moves: u64,
+    pub(crate) moved_bytes: u64,
+}
+
+/// The plugins of a manager. Those that nobody has any more are kept as sums, by name, so that nothing grows but with names.
+#[derive(Debug, Default)]
+pub(crate) struct Roster(Mutex<Plugins>);
+
+#[derive(Debug, Default)]
+struct Plugins {
+    living: Vec<Plugin>,
+    gone: BTreeMap<Arc<str>, (Stats, u64)>,
+    /// Look for those that are gone when there are so many.
+    look_at: usize,
+}
+
+impl Roster {
+    pub(crate) fn enter(&self, plugin: &Plugin) {
+        let plugins = &mut *self.0.lock();
+        plugins.living.push(plugin.clone());
+        if plugins.living.len() > plugins.look_at.max(16) {
+            let (gone, living) = std::mem::take(&mut plugins.living).into_iter().partition(Plugin::is_last);
+            plugins.living = living;
+            plugins.look_at = 2 * plugins.living.len();
+            for plugin in Vec::<Plugin>::from(gone) {
+                let (stats, hits) = plugins.gone.entry(plugin.shared_name()).or_default();
+                stats.merge(&plugin.stats());
+                *hits += plugin.hits();
+            }
+        }
+    }
+
+    /// By name: what was counted, and the accesses that found their entry there.
+    pub(crate) fn by_name(&self) -> BTreeMap<Arc<str>, (Stats, u64)> {
+        let plugins = self.0.lock();
+        let mut sums = plugins.gone.clone();
+        for plugin in &plugins.living {
+            let (stats, hits) = sums.entry(plugin.shared_name()).or_default();
+            stats.merge(&plugin.stats());
+            *hits += plugin.hits();
+        }
+        sums
+    }
+}
+
+impl Observed {
+    pub(crate) fn new(log: Option<Arc<EventLog>>, nobody: &Plugin) -> Self {
+        let observed = Observed { log, ..Observed::default() };
+        observed.met(nobody);
+        observed
+    }
+
+    /// A plugin was made.
+    pub(crate) fn met(&self, plugin: &Plugin) {
+        self.roster.enter(plugin);
+        if let Some(log) = &self.log {
+            log.name_plugin(plugin.number(), &plugin.shared_name());
+        }
+    }
+
+    /// A sum over both sizes of requests, or of one: `which` is one of the counts above.
+    pub(crate) fn blocks(&self, which: usize) -> [u64; 2] {
+        [self.blocks.sum(which), self.blocks.sum(COUNTS + which)]
+    }
+
+    fn at_priority(&self, priority: i32, count: impl FnOnce(&mut Departed)) {
+        let priorities = &mut *self.priorities.lock();
+        let known = priorities.len() < PRIORITIES || priorities.contains_key(&priority);
+        let other = priorities.range(..=priority).next_back().map(|(&near, _)| near);
+        let priority = if known { priority } else { other.unwrap_or(i32::MIN) };
+        count(priorities.entry(priority).or_default());
+    }
+}
+
+/// Where the counts of a request of this size begin.
+fn class(bytes: Bytes) -> usize {
+    if bytes.get() <= SMALL_BYTES { 0 } else { COUNTS }
+}
+
+impl Departure {
+    /// How the log calls the beginning and the end of such an entry.
+    fn ops(self, tenant: &Tenant) -> (Op, Op) {
+        match (self, &tenant.account) {
+            (Departure::Fixed, Some(_)) => (Op::Acquire, Op::Release),
+            (Departure::Fixed, None) => (Op::Alloc, Op::Free),
+            _ => (Op::Load, Op::Unload),
+        }
+    }
+}
+
+impl Inner {
+    fn log(&self, op: Op, entry: &Entry<Tenant>, numbers: [u64; 3]) {
+        if let Some(log) = &self.observed.log {
+            log.note(op, entry.payload().plugin.number(), entry.id(), numbers);
+        }
+    }
+
+    /// An entry became known.
+    pub(crate) fn saw_begin(&self, entry: &Entry<Tenant>) {
+        if let Some(log) = &self.observed.log {
+            let tenant = entry.payload();
+            let (begin, _) = tenant.departure.ops(tenant);
+            log.note_named(begin, tenant.plugin.number(), entry.id(), tenant.bytes.get(), &tenant.label);
+        }
+    }
+
+    /// One more consumer of shared weights.
+    pub(crate) fn saw_share(&self, entry: &Entry<Tenant>, plugin: Option<&Plugin>) {
+        if let Some(log) = &self.observed.log {
+            let plugin = plugin.unwrap_or(&self.nobody);
+            log.note(Op::Share, plugin.number(), entry.id(), [entry.payload().bytes.get(), 0, 0]);
+        }
+    }
+
+    /// An entry is about to be used, or to be brought at once.
+    #[inline]
+    pub(crate) fn saw_use(&self, entry: &Entry<Tenant>) {
+        if self.observed.log.is_some() && entry.payload().departure != Departure::Fixed {
+            self.log(Op::Access, entry, [entry.payload().bytes.get(), 0, 0]);
+        }
+    }
+
+    /// Its last owner let it go.
+    pub(crate) fn saw_end(&self, entry: &Entry<Tenant>) {
+        let tenant = entry.payload();
+        let (_, end) = tenant.departure.ops(tenant);
+        self.log(end, entry, [tenant.bytes.get(), 0, 0]);
+    }
+
+    /// It was given a block.
+    pub(crate) fn saw_placed(&self, entry: &Entry<Tenant>, place: Place) {
+        let bytes = entry.payload().bytes;
+        let (at, reserved) = (class(bytes), self.reserved(bytes).get());
+        let requested = bytes.get();
+        self.observed.blocks.add([(at + GIVEN, 1), (at + GIVEN_BYTES, reserved), (at + GIVEN_REQUESTED, requested)]);
+        self.log(Op::Placed, entry, [requested, self.address_of(place), reserved]);
+    }
+
+    /// Its block is about to go back.
+    pub(crate) fn saw_left(&self, entry: &Entry<Tenant>, place: Place) {
+        let bytes = entry.payload().bytes;
+        let (at, reserved) = (class(bytes), self.reserved(bytes).get());
+        let requested = bytes.get();
+        self.observed.blocks.add([(at + BACK, 1), (at + BACK_BYTES, reserved), (at + BACK_REQUESTED, requested)]);
+        self.log(Op::Left, entry, [requested, self.address_of(place), reserved]);
+    }
+
+    /// Its bytes were brought.
+    pub(crate) fn saw_loaded(&self, entry: &Entry<Tenant>) {
+        let (tenant, priority) = (entry.payload(), entry.priority());
+        self.tally.loaded(tenant.bytes);
+        tenant.plugin.tally().loaded(tenant.bytes);
+        self.observed.at_priority(priority, |counts| {
+            counts.loads += 1;
+            counts.load_bytes += tenant.bytes.get();
+        });
+        self.log(Op::Loaded, entry, [tenant.bytes.get(), 0, priority as u64]);
+    }
+
+    /// It left for a request of `needed`.
+    pub(crate) fn saw_evicted(&self, entry: &Entry<Tenant>, priority: i32, needed: Bytes) {
+        let tenant = entry.payload();
+        self.tally.evicted(tenant.bytes);
+        tenant.plugin.tally().evicted(tenant.bytes);
+        self.observed.at_priority(priority, |counts| {
+            counts.evictions += 1;
+            counts.evicted_bytes += tenant.bytes.get();
+        });
+        self.log(Op::Evicted, entry, [tenant.bytes.get(), priority as u64, needed.get()]);
+    }
+
+    /// Its bytes are elsewhere in the arena now.
+    pub(crate) fn saw_moved(&self, entry: &Entry<Tenant>, from: Place, to: Place) {
+        let tenant = entry.payload();
+        self.tally.moved(tenant.bytes);
+        tenant.plugin.tally().moved(tenant.bytes);
+        self.observed.at_priority(entry.priority(), |counts| {
+            counts.moves += 1;
+            counts.moved_bytes += tenant.bytes.get();
+        });
+        self.log(Op::Moved, entry, [tenant.bytes.get(), self.address_of(from), self.address_of(to)]);
+    }
+
+    /// A request found no room.
+    pub(crate) fn saw_refused(&self, bytes: Bytes, plugin: &Plugin) -> Event {
+        self.tally.refusals.add(1);
+        plugin.tally().refusals.add(1);
+        tracing::info!(requested = bytes.get(), plugin = plugin.name(), "out of memory");
+        if let Some(log) = &self.observed.log {
+            log.note(Op::Refused, plugin.number(), 0, [bytes.get(), 0, self.budget.free().get()]);
+        }
+        Event::Refused { requested: bytes, plugin: plugin.shared_name() }
+    }
+
+    fn address_of(&self, place: Place) -> u64 {
+        self.span_at(place, Bytes::ZERO).address().0
+    }
+}
