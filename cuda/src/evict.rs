@@ -24,6 +24,9 @@ impl Inner {
             return false;
         }
         let tenant = entry.payload();
+        let (bytes, label, plugin) = (tenant.bytes.get(), &*tenant.label, tenant.plugin.name());
+        let _span =
+            tracing::debug_span!("evict", id = entry.id(), bytes, label, plugin, needed = want.bytes.get()).entered();
         if let Err(error) = self.spill(entry) {
             // Over the budget is no news: the survey counted it among what stays, unless it was written to since.
             if !matches!(error, NotSpilled::OverBudget(_)) {

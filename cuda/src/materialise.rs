@@ -6,6 +6,7 @@
 use crate::arena::Span;
 use crate::error::{Error, SourceError};
 use crate::inner::Inner;
+use crate::observe::observed::materialise_span;
 use crate::observer::Event;
 use crate::place::Want;
 use crate::source::{Sink, Source};
@@ -98,6 +99,7 @@ fn wait_until_settled(tenancy: &Tenancy) {
     let listener = tenancy.tenant().changed.listen();
     if tenancy.entry().residency().want() == WantState::Wait {
         use event_listener::Listener;
+        let _span = tracing::debug_span!("wait", label = &*tenancy.tenant().label, of = "entry").entered();
         listener.wait();
     }
 }
@@ -119,6 +121,7 @@ impl Claimed<'_> {
 
     /// Calls the source, with no lock held, and counts what it gives.
     fn pour(&self, source: &dyn Source, span: &Span<'_>) -> Result<(), Error> {
+        let _span = materialise_span(self.tenancy.entry());
         let label = || Arc::clone(&self.tenancy.tenant().label);
         let streams = &self.tenancy.tenant().streams;
         // SAFETY: A2. The claim is ours.

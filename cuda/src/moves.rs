@@ -88,6 +88,8 @@ impl Inner {
             return None;
         }
         let tenant = entry.payload();
+        let (bytes, label) = (tenant.bytes.get(), &*tenant.label);
+        let _span = tracing::debug_span!("move", id = entry.id(), bytes, label).entered();
         tenant.moving.store(true, Relaxed); // Relaxed: for reports
         let moved = tenant.place.get().filter(|place| (place.arena, place.offset) == (index, step.from)).map(|place| {
             let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));

@@ -69,6 +69,7 @@ impl Inner {
 
 /// Waits until it rings; `false` at the deadline.
 fn wait(listener: EventListener, deadline: Option<Instant>) -> bool {
+    let _span = tracing::debug_span!("wait", of = "memory").entered();
     match deadline {
         Some(deadline) => listener.wait_deadline(deadline).is_some(),
         None => {

@@ -98,9 +98,12 @@ impl Inner {
         work: impl FnOnce(&mut Round) -> Result<T, Error>,
     ) -> Result<(T, Vec<Candidate>), Error> {
         let mut round = Round::default();
+        let span =
+            tracing::debug_span!("make_room", requested = want.bytes.get(), plugin = want.plugin.name()).entered();
         let turn = self.room.lock();
         let worked = work(&mut round);
         drop(turn);
+        drop(span);
         if worked.is_err() {
             round.told.push(self.saw_refused(want.bytes, want.plugin));
         }

@@ -98,3 +98,46 @@ fn help_is_no_failure() {
     let help = freehold(&["--help"]);
     assert!(help.status.success() && text(&help.stdout).contains("replay"), "help goes to stdout");
 }
+
+#[test]
+fn a_priority_of_no_thread_names_the_threads_there_are() {
+    let path = trace("threads.csv.zst", "0,3,alloc,1,4096,0,a\n0,1,alloc,2,4096,0,a\n");
+    let said = refusal(&["replay", &path, "--priority", "1=5", "--priority", "2=9"]);
+    assert!(said.contains("--priority 2=9") && said.contains("no thread 2, only 1, 3"), "{said}");
+}
+
+/// One line, whatever the name holds: a line break in a path, or what moves a terminal's cursor, is escaped.
+#[test]
+fn a_path_of_control_characters_is_quoted() {
+    let said = refusal(&["replay", "no\nsuch\u{1b}[2Jtrace"]);
+    assert!(said.contains(r#""no\nsuch\u{1b}[2Jtrace""#), "{said}");
+    let path = trace("fine_path.csv.zst", "0,0,alloc,1,4096,0,a\n");
+    let said = refusal(&["replay", &path, "--device", "host", "--log", "/no such\nfolder/log.csv.zst"]);
+    assert!(said.contains(r#"cannot write "/no such\nfolder/log.csv.zst""#), "{said}");
+}
+
+/// Threads that the system does not give are bad luck, and no panic: none of the others begins.
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_that_are_not_given_are_one_line() {
+    use std::process::Command;
+    let lines: String = (0..1000).map(|thread| format!("0,{thread},alloc,{thread},512,0,a\n")).collect();
+    let path = trace("thousand.csv.zst", &lines);
+    // Address space for a few dozen stacks of 2 MiB, and no more.
+    let limited = format!(
+        "ulimit -v 600000; exec {:?} replay {path:?} --device host --threads all --json",
+        env!("CARGO_BIN_EXE_freehold")
+    );
+    let output = Command::new("sh").args(["-c", &limited]).output().expect("there is a shell");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("gave no thread for each of the trace's 1000") && said.lines().count() == 1, "{said}");
+}
+
+/// What has no bytes fits into anything.
+#[test]
+fn a_trace_of_no_bytes_packs_without_waste() {
+    let path = trace("nothing.csv.zst", "0,0,alloc,1,0,0,a\n0,0,free,1,0,0,a\n");
+    let packed = command::json(&["pack", &path, "--json"]);
+    assert_eq!((command::figure(&packed, "peak_live_bytes"), packed["ratio"].as_f64()), (0, Some(1.0)), "{packed}");
+}

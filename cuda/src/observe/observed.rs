@@ -72,10 +72,11 @@ impl Roster {
         let plugins = &mut *self.0.lock();
         plugins.living.push(plugin.clone());
         if plugins.living.len() > plugins.look_at.max(16) {
-            let (gone, living) = std::mem::take(&mut plugins.living).into_iter().partition(Plugin::is_last);
+            let (gone, living): (Vec<_>, _) =
+                std::mem::take(&mut plugins.living).into_iter().partition(Plugin::is_last);
             plugins.living = living;
             plugins.look_at = 2 * plugins.living.len();
-            for plugin in Vec::<Plugin>::from(gone) {
+            for plugin in gone {
                 let (stats, hits) = plugins.gone.entry(plugin.shared_name()).or_default();
                 stats.merge(&plugin.stats());
                 *hits += plugin.hits();
@@ -123,6 +124,13 @@ impl Observed {
         let priority = if known { priority } else { other.unwrap_or(i32::MIN) };
         count(priorities.entry(priority).or_default());
     }
+}
+
+/// While an entry's bytes are brought, from a source or from host memory.
+pub(crate) fn materialise_span(entry: &Entry<Tenant>) -> tracing::span::EnteredSpan {
+    let tenant = entry.payload();
+    let (bytes, label, plugin) = (tenant.bytes.get(), &*tenant.label, tenant.plugin.name());
+    tracing::debug_span!("materialise", id = entry.id(), bytes, label, plugin).entered()
 }
 
 /// Where the counts of a request of this size begin.

@@ -40,7 +40,7 @@ impl Snapshot {
     }
 
     fn dictionary(&self) -> Value {
-        let mut segments: Vec<Value> = self.arenas.iter().map(|arena| segment(arena)).collect();
+        let mut segments: Vec<Value> = self.arenas.iter().map(segment).collect();
         if !self.absent.is_empty() {
             segments.push(self.absent_segment());
         }

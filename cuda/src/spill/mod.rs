@@ -20,6 +20,7 @@ use crate::arena::Span;
 use crate::budget::Budget;
 use crate::inner::Inner;
 use crate::memory::DeviceError;
+use crate::observe::observed::materialise_span;
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch::Guard;
 use freehold_core::{Bytes, Entry, HandleKey, Rank};
@@ -103,6 +104,7 @@ impl Inner {
     pub(crate) fn restore(&self, entry: &Entry<Tenant>, span: &Span<'_>) -> Result<bool, DeviceError> {
         let tenant = entry.payload();
         if let Some(spilled) = &*tenant.spilled.lock() {
+            let _span = materialise_span(entry);
             // SAFETY: A2. The claim is ours.
             unsafe { span.write(0, spilled.as_slice(), &tenant.streams) }?;
             entry.residency().mark_dirty();
