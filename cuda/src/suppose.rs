@@ -64,8 +64,12 @@ impl Survey {
         inner.arenas.iter().any(|(index, arena)| {
             let staying = || self.staying_in(index, supposing);
             let holes = holes_between(staying(), arena.size());
+            let movable = || staying().any(|block| block.movable);
             holes.iter().any(|&hole| length_at(hole, want.align) >= want.bytes)
-                || Layout::new(arena.size(), staying(), holes).open(want.bytes, want.align, Bytes(u64::MAX)).is_some()
+                || movable()
+                    && Layout::new(arena.size(), staying(), holes)
+                        .open(want.bytes, want.align, Bytes(u64::MAX))
+                        .is_some()
         })
     }
 

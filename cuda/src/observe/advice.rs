@@ -11,8 +11,11 @@ use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, HandleKey};
 use std::sync::Arc;
 
-/// How many single entries, and how many plugins, are tried: each trial looks at all that stays.
+/// How many single entries, and how many plugins, are tried at most.
 const TRIALS: usize = 16;
+
+/// Each trial looks at all that stays, and others may wait for their turn: no more blocks than these are looked at for one piece of advice.
+const LOOKS: usize = 1 << 13;
 
 /// One refusal, and what can be supposed about it.
 struct Case<'a> {
@@ -41,13 +44,22 @@ impl Case<'_> {
         self.survey.would_fit(self.inner, self.want, supposing)
     }
 
+    fn trials(&self) -> usize {
+        TRIALS.min(LOOKS / self.survey.staying.len().max(1))
+    }
+
+    /// Whether it is worth supposing anything about such blocks.
+    fn any(&self, of: impl Fn(&Staying) -> bool) -> bool {
+        self.survey.staying.iter().any(of)
+    }
+
     fn sum(&self, of: impl Fn(&Staying) -> bool) -> Bytes {
         Bytes(self.survey.staying.iter().filter(|staying| of(staying)).map(|staying| staying.block.bytes.get()).sum())
     }
 
     fn wait(&self) -> Option<Advice> {
         let in_transit = |s: &Staying| s.leaves_unused && matches!(s.why, Why::Arriving | Why::Leaving);
-        self.fits(&in_transit).then(|| Advice::Wait { bytes: self.sum(in_transit) })
+        (self.any(in_transit) && self.fits(&in_transit)).then(|| Advice::Wait { bytes: self.sum(in_transit) })
     }
 
     fn allow_moves(&self) -> Option<Advice> {
@@ -59,7 +71,7 @@ impl Case<'_> {
     /// The smallest entry whose unpinning is enough, else the plugin with the fewest pinned bytes, else all.
     fn unpin(&self) -> Option<Advice> {
         let pinned = |s: &Staying| s.leaves_unused && s.why == Why::Pinned;
-        if !self.fits(&pinned) {
+        if !self.any(pinned) || !self.fits(&pinned) {
             return None;
         }
         let mut walls: Vec<&Staying> = self.survey.staying.iter().filter(|s| pinned(s)).collect();
@@ -71,7 +83,7 @@ impl Case<'_> {
     }
 
     fn unpin_one(&self, walls: &[&Staying]) -> Option<Advice> {
-        let enough = walls.iter().take(TRIALS).find(|wall| self.fits(&|s| s.key == wall.key))?;
+        let enough = walls.iter().take(self.trials()).find(|wall| self.fits(&|s| s.key == wall.key))?;
         let guard = epoch::pin();
         let tenant = self.inner.table.get(enough.key, &guard)?.payload();
         let (plugin, label) = (tenant.plugin.shared_name(), Arc::clone(&tenant.label));
@@ -93,13 +105,14 @@ impl Case<'_> {
         }
         plugins.sort_by_key(|(_, bytes, _)| *bytes);
         let enough = |(_, _, keys): &(Arc<str>, Bytes, Vec<HandleKey>)| self.fits(&|s| keys.contains(&s.key));
-        let (plugin, bytes, _) = plugins.into_iter().take(TRIALS).find(enough)?;
+        let (plugin, bytes, _) = plugins.into_iter().take(self.trials()).find(enough)?;
         Some(Advice::UnpinAll { plugin: Some(plugin), bytes })
     }
 
     fn raise_spill_budget(&self) -> Option<Advice> {
         let unspillable = |s: &Staying| s.why == Why::Unspillable;
-        self.fits(&unspillable).then(|| Advice::RaiseSpillBudget { by: self.sum(unspillable) })
+        (self.any(unspillable) && self.fits(&unspillable))
+            .then(|| Advice::RaiseSpillBudget { by: self.sum(unspillable) })
     }
 
     /// By what is missing to charge it; and where no run will do, by what is missing for a region of its own.

@@ -8,7 +8,7 @@ type Flat = BTreeMap<String, i64>;
 
 pub(super) fn flat(mut statistics: Statistics) -> Flat {
     let mut flat = Flat::new();
-    for (name, by_pool) in statistics.torch_quantities() {
+    for (name, by_pool) in statistics.by_pool() {
         quantity(&mut flat, &format!("{name}.all"), by_pool.all);
         quantity(&mut flat, &format!("{name}.large_pool"), by_pool.large_pool);
         quantity(&mut flat, &format!("{name}.small_pool"), by_pool.small_pool);

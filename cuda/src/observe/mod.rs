@@ -3,9 +3,9 @@
 //! | file | answers |
 //! | --- | --- |
 //! | `refusal`, `advice` | why was this refused, and what to try |
-//! | `statistics`, `flat`, `census` | how much, how often, for whom: in PyTorch's keys |
+//! | `statistics`, `collect`, `census`, `roster`, `flat` | how much, how often, for whom: in PyTorch's keys |
 //! | `metrics` | the same, to whatever exporter the program has |
-//! | `snapshot`, `pickle`, `value` | what lies where, and what does not: as JSON, and for PyTorch's viewer |
+//! | `snapshot`, `picture`, `pickle`, `value` | what lies where, and what does not: as JSON, and for PyTorch's viewer |
 //! | `log` | what happened, one thing after the other |
 //! | `observed` | the hooks: where the manager tells all this |
 
@@ -16,10 +16,13 @@ pub(crate) mod statistics;
 
 mod advice;
 mod census;
+mod collect;
 mod flat;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod pickle;
+mod picture;
+mod roster;
 mod snapshot;
 mod value;
 

@@ -3,12 +3,14 @@
 //! Counts of what happens on a fast path lie in cells of one writer each (`seat.rs`), and are summed when somebody asks. What
 //! copies bytes, evicts or asks the device takes longer by itself than any counter.
 
+use super::collect::Marks;
 use super::log::{EventLog, Op};
+use super::roster::Roster;
 use crate::arena::Place;
 use crate::counters::Counter;
 use crate::inner::Inner;
 use crate::observer::Event;
-use crate::plugin::{Plugin, Stats};
+use crate::plugin::Plugin;
 use crate::seat::Cells;
 use crate::tenant::{Departure, Tenant};
 use freehold_core::{Bytes, Entry};
@@ -41,7 +43,7 @@ pub(crate) struct Observed {
     pub(crate) misses: Counter,
     pub(crate) priorities: Mutex<BTreeMap<i32, Departed>>,
     pub(crate) roster: Roster,
-    pub(crate) marks: Mutex<super::statistics::Marks>,
+    pub(crate) marks: Mutex<Marks>,
 }
 
 /// What was done to entries while they had one priority.
@@ -53,48 +55,6 @@ pub(crate) struct Departed {
     pub(crate) evicted_bytes: u64,
     pub(crate) moves: u64,
     pub(crate) moved_bytes: u64,
-}
-
-/// The plugins of a manager. Those that nobody has any more are kept as sums, by name, so that nothing grows but with names.
-#[derive(Debug, Default)]
-pub(crate) struct Roster(Mutex<Plugins>);
-
-#[derive(Debug, Default)]
-struct Plugins {
-    living: Vec<Plugin>,
-    gone: BTreeMap<Arc<str>, (Stats, u64)>,
-    /// Look for those that are gone when there are so many.
-    look_at: usize,
-}
-
-impl Roster {
-    pub(crate) fn enter(&self, plugin: &Plugin) {
-        let plugins = &mut *self.0.lock();
-        plugins.living.push(plugin.clone());
-        if plugins.living.len() > plugins.look_at.max(16) {
-            let (gone, living): (Vec<_>, _) =
-                std::mem::take(&mut plugins.living).into_iter().partition(Plugin::is_last);
-            plugins.living = living;
-            plugins.look_at = 2 * plugins.living.len();
-            for plugin in gone {
-                let (stats, hits) = plugins.gone.entry(plugin.shared_name()).or_default();
-                stats.merge(&plugin.stats());
-                *hits += plugin.hits();
-            }
-        }
-    }
-
-    /// By name: what was counted, and the accesses that found their entry there.
-    pub(crate) fn by_name(&self) -> BTreeMap<Arc<str>, (Stats, u64)> {
-        let plugins = self.0.lock();
-        let mut sums = plugins.gone.clone();
-        for plugin in &plugins.living {
-            let (stats, hits) = sums.entry(plugin.shared_name()).or_default();
-            stats.merge(&plugin.stats());
-            *hits += plugin.hits();
-        }
-        sums
-    }
 }
 
 impl Observed {

@@ -41,9 +41,7 @@ impl Snapshot {
 
     fn dictionary(&self) -> Value {
         let mut segments: Vec<Value> = self.arenas.iter().map(segment).collect();
-        if !self.absent.is_empty() {
-            segments.push(self.absent_segment());
-        }
+        segments.extend(self.absent_segment());
         let history = self.log.as_ref().map_or_else(Vec::new, |log| traces(log));
         let settings = [
             ("PYTORCH_CUDA_ALLOC_CONF", Value::text("")),
@@ -73,16 +71,17 @@ impl Snapshot {
         ])
     }
 
-    /// What has no memory, side by side.
-    fn absent_segment(&self) -> Value {
+    /// What has no memory, side by side. An entry of no bytes is nowhere.
+    fn absent_segment(&self) -> Option<Value> {
         let total: u64 = self.absent.iter().map(|shot| shot.bytes).sum();
         let mut address = 0;
-        let blocks = self.absent.iter().map(|shot| {
+        let blocks = self.absent.iter().filter(|shot| shot.bytes > 0).map(|shot| {
             let at = address;
             address += shot.bytes;
             block(at, shot.bytes, shot)
         });
-        segment_of(1, 0, total, [total; 3], blocks.collect())
+        let blocks: Vec<Value> = blocks.collect();
+        (total > 0).then(|| segment_of(1, 0, total, [total; 3], blocks))
     }
 }
 

@@ -48,7 +48,9 @@ impl EventLog {
     /// Writes what was asked of the manager as a trace: the CSV that `freehold replay` takes once it is compressed with zstd. Every size
     /// is multiplied by `unit`, for a replay that divides by it. A plugin is a thread of the trace, named by a `begin`.
     ///
-    /// What was refused is in it too, and is refused again. A use of an entry that never leaves is not: nothing depends on it.
+    /// What was refused is in it too, and is refused again. A use of an entry that never leaves is not: nothing depends on it. Nor are
+    /// touches, prefetches, and changes of a priority or of the budget: the format has no word for them. An entry that may leave and has
+    /// no source is written as one that has.
     ///
     /// # Errors
     /// Those of `out`.
