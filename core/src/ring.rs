@@ -60,8 +60,9 @@ impl Ring {
     /// Where so many records need more than `usize::MAX` bytes.
     #[must_use]
     pub fn new(records: usize) -> Ring {
-        let records = records.max(1).next_power_of_two();
-        let words = zeroed_words(records.checked_mul(STRIDE).expect("a ring fits the address space"));
+        let records = records.max(1).checked_next_power_of_two();
+        let words = records.and_then(|records| records.checked_mul(STRIDE)).expect("a ring fits the address space");
+        let (records, words) = (words / STRIDE, zeroed_words(words));
         let [next, given_up] = [0, 0].map(AtomicU64::new);
         Ring { words, next, given_up, mask: records as u64 - 1 }
     }

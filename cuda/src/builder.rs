@@ -111,9 +111,10 @@ impl VramManagerBuilder {
     }
 
     /// Keeps a log of the last `records` things that happened, rounded up to a power of two, 64 bytes each. Off where nothing is
-    /// said. A request and its end are some four records; a label takes one for each 40 bytes.
+    /// said. A request and its end are some four records; a label takes one for each 40 bytes. More than 2^26 records, 4 GiB, are
+    /// taken for so many.
     pub fn event_log(mut self, records: usize) -> Self {
-        self.log_records = Some(records);
+        self.log_records = Some(records.min(1 << 26));
         self
     }
 

@@ -106,7 +106,12 @@ fn plain_python_loads_the_snapshot() {
     let path = beside("mix.pickle");
     replay(&bundled(MIX), &["--snapshot", &path]);
     const LOOK: &str = r#"
-import pickle, sys
+import pickle, pickletools, sys
+# What MemoryViz.js reads of all that Python reads.
+known = {"PROTO", "STOP", "EMPTY_DICT", "EMPTY_LIST", "MARK", "SETITEMS", "APPENDS", "BINUNICODE", "BININT", "LONG1",
+         "BINFLOAT", "NEWTRUE", "NEWFALSE"}
+met = {op.name for op, _, _ in pickletools.genops(open(sys.argv[1], "rb"))}
+assert met <= known, met - known
 s = pickle.load(open(sys.argv[1], "rb"))
 stats = s["freehold"]["statistics"]
 card = [seg for seg in s["segments"] if seg["device"] == 0]
