@@ -110,9 +110,11 @@ impl Departure {
 }
 
 impl Inner {
-    fn log(&self, op: Op, entry: &Entry<Tenant>, numbers: [u64; 3]) {
+    /// Writes a record, if there is a log; its numbers are worked out for it only.
+    #[inline]
+    fn log(&self, op: Op, entry: &Entry<Tenant>, numbers: impl FnOnce() -> [u64; 3]) {
         if let Some(log) = &self.observed.log {
-            log.note(op, entry.payload().plugin.number(), entry.id(), numbers);
+            log.note(op, entry.payload().plugin.number(), entry.id(), numbers());
         }
     }
 
@@ -137,7 +139,7 @@ impl Inner {
     #[inline]
     pub(crate) fn saw_use(&self, entry: &Entry<Tenant>) {
         if self.observed.log.is_some() && entry.payload().departure != Departure::Fixed {
-            self.log(Op::Access, entry, [entry.payload().bytes.get(), 0, 0]);
+            self.log(Op::Access, entry, || [entry.payload().bytes.get(), 0, 0]);
         }
     }
 
@@ -145,7 +147,7 @@ impl Inner {
     pub(crate) fn saw_end(&self, entry: &Entry<Tenant>) {
         let tenant = entry.payload();
         let (_, end) = tenant.departure.ops(tenant);
-        self.log(end, entry, [tenant.bytes.get(), 0, 0]);
+        self.log(end, entry, || [tenant.bytes.get(), 0, 0]);
     }
 
     /// It was given a block.
@@ -154,7 +156,7 @@ impl Inner {
         let (at, reserved) = (class(bytes), self.reserved(bytes).get());
         let requested = bytes.get();
         self.observed.blocks.add([(at + GIVEN, 1), (at + GIVEN_BYTES, reserved), (at + GIVEN_REQUESTED, requested)]);
-        self.log(Op::Placed, entry, [requested, self.address_of(place), reserved]);
+        self.log(Op::Placed, entry, || [requested, self.address_of(place), reserved]);
     }
 
     /// Its block is about to go back.
@@ -163,7 +165,7 @@ impl Inner {
         let (at, reserved) = (class(bytes), self.reserved(bytes).get());
         let requested = bytes.get();
         self.observed.blocks.add([(at + BACK, 1), (at + BACK_BYTES, reserved), (at + BACK_REQUESTED, requested)]);
-        self.log(Op::Left, entry, [requested, self.address_of(place), reserved]);
+        self.log(Op::Left, entry, || [requested, self.address_of(place), reserved]);
     }
 
     /// Its bytes were brought.
@@ -175,7 +177,7 @@ impl Inner {
             counts.loads += 1;
             counts.load_bytes += tenant.bytes.get();
         });
-        self.log(Op::Loaded, entry, [tenant.bytes.get(), 0, priority as u64]);
+        self.log(Op::Loaded, entry, || [tenant.bytes.get(), 0, priority as u64]);
     }
 
     /// It left for a request of `needed`.
@@ -187,7 +189,7 @@ impl Inner {
             counts.evictions += 1;
             counts.evicted_bytes += tenant.bytes.get();
         });
-        self.log(Op::Evicted, entry, [tenant.bytes.get(), priority as u64, needed.get()]);
+        self.log(Op::Evicted, entry, || [tenant.bytes.get(), priority as u64, needed.get()]);
     }
 
     /// Its bytes are elsewhere in the arena now.
@@ -199,7 +201,7 @@ impl Inner {
             counts.moves += 1;
             counts.moved_bytes += tenant.bytes.get();
         });
-        self.log(Op::Moved, entry, [tenant.bytes.get(), self.address_of(from), self.address_of(to)]);
+        self.log(Op::Moved, entry, || [tenant.bytes.get(), self.address_of(from), self.address_of(to)]);
     }
 
     /// A request found no room.
