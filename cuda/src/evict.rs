@@ -39,7 +39,8 @@ impl Inner {
         let rank = Rank { priority: victim.rank.priority, ..entry.rank() };
         left.push(Candidate { rank, ..Candidate::of(entry) });
         let plugin = tenant.plugin.shared_name();
-        told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes });
+        let needed_by = want.plugin.shared_name();
+        told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes, needed_by });
         self.saw_evicted(entry, rank.priority, want.bytes);
         self.free_place(entry);
         self.conclude(entry, entry.residency().finish_evict());

@@ -33,6 +33,8 @@ pub enum Event {
         rank: Rank,
         /// The request that room was made for.
         needed: Bytes,
+        /// The plugin that asked.
+        needed_by: Arc<str>,
     },
     /// An entry was moved inside its arena, content and identity kept.
     Moved {
