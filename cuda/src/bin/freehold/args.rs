@@ -69,6 +69,9 @@ pub(crate) struct ReplayArgs {
     /// Write what lies where at the end: `.pickle` for PyTorch's memory viewer, otherwise JSON
     #[arg(long, value_name = "FILE.json|FILE.pickle")]
     pub(crate) snapshot: Option<PathBuf>,
+    /// Write a picture of the replay: one HTML page, for a browser, that needs no network
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// One JSON object and nothing else on stdout
     #[arg(long)]
     pub(crate) json: bool,

@@ -16,6 +16,7 @@ mod trace;
 mod info;
 mod pack;
 mod replay;
+mod report;
 
 use args::{Command, CommandLine};
 use failure::Failure;

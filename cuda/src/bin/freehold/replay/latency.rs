@@ -37,6 +37,19 @@ impl Latency {
         Tail { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: self.0.max() }
     }
 
+    /// From how many nanoseconds on, and how many calls: four buckets to a doubling, those without a call left out.
+    pub(crate) fn buckets(&self) -> Vec<(u64, u64)> {
+        let mut buckets: Vec<(u64, u64)> = Vec::new();
+        for step in self.0.iter_recorded() {
+            let from = bucket(step.value_iterated_to());
+            match buckets.last_mut() {
+                Some(last) if last.0 == from => last.1 += step.count_at_value(),
+                _ => buckets.push((from, step.count_at_value())),
+            }
+        }
+        buckets
+    }
+
     pub(crate) fn waits(&self) -> Waits {
         let Tail { p50, p99, max, .. } = self.tail();
         Waits { p50, p99, max }
@@ -58,4 +71,28 @@ pub(crate) struct Waits {
     pub(crate) p50: u64,
     pub(crate) p99: u64,
     pub(crate) max: u64,
+}
+
+/// Where the bucket of a duration begins: its doubling, and in it its quarter.
+fn bucket(ns: u64) -> u64 {
+    let doubling = ns.max(4).ilog2();
+    ns >> (doubling - 2) << (doubling - 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_quarters_of_a_doubling_and_lose_no_call() {
+        assert_eq!(
+            [0, 3, 4, 5, 8, 9, 10, 1023, 1024, 1279, 1280].map(bucket),
+            [0, 3, 4, 5, 8, 8, 10, 896, 1024, 1024, 1280]
+        );
+        let mut latency = Latency::new();
+        (0..1000).for_each(|ns| latency.note(Duration::from_nanos(ns * ns)));
+        let buckets = latency.buckets();
+        assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 1000);
+        assert!(buckets.is_sorted_by(|a, b| a.0 < b.0));
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Meter {
     pub(super) wait_large: Latency,
     pub(super) allocate: Latency,
     pub(super) access_resident: Latency,
+    /// Those whose bytes had to be brought first.
+    pub(super) access_absent: Latency,
     /// Events that got no memory.
     pub(super) refused: u64,
     /// Jobs larger than the admission pool.
@@ -35,6 +37,7 @@ impl Meter {
             wait_large: Latency::new(),
             allocate: Latency::new(),
             access_resident: Latency::new(),
+            access_absent: Latency::new(),
             refused: 0,
             too_large: 0,
             mismatches: 0,
@@ -59,6 +62,7 @@ impl Meter {
         self.wait_large.merge(&other.wait_large);
         self.allocate.merge(&other.allocate);
         self.access_resident.merge(&other.access_resident);
+        self.access_absent.merge(&other.access_absent);
         self.refused += other.refused;
         self.too_large += other.too_large;
         self.mismatches += other.mismatches;

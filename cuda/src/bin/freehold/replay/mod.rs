@@ -8,6 +8,9 @@
 //! ```
 //! Nothing here decides who leaves or where a block lives: it asks as the recorded engines asked, and looks.
 
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::{Command, CommandLine, ReplayArgs, Threads};
 use crate::device;
 use crate::failure::Failure;
+use crate::report::{self as page, Gathered, Recorder};
 use crate::trace::{self, Trace};
 
 mod jobs;
@@ -41,7 +45,8 @@ mod record;
 mod report;
 mod table;
 
-pub(crate) use report::Report;
+pub(crate) use latency::Latency;
+pub(crate) use report::{PluginRow, Report};
 
 use setup::Setup;
 use world::World;
@@ -54,6 +59,8 @@ const MIX: &[u8] = include_bytes!("mix_cut.csv.zst");
 pub(crate) struct Outcome {
     pub(crate) report: Report,
     pub(crate) details: report::Details,
+    /// Where a page was asked for.
+    pub(crate) gathered: Option<Gathered>,
 }
 
 /// The main job: the bundled mix of six models, at 1/64 of their size, in half the memory they want.
@@ -74,9 +81,13 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
 
 fn show(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
     let device = device::choose(args.device)?;
+    let mut page = args.report.as_deref().map(Page::create).transpose()?;
     let progress = if args.json { ProgressBar::hidden() } else { progress_bar(trace) };
     let outcome = replay(trace, args, device, &progress)?;
     progress.finish_and_clear();
+    if let (Some(page), Some(gathered)) = (&mut page, &outcome.gathered) {
+        page.write(&outcome, gathered)?;
+    }
     let mut out = std::io::stdout().lock();
     if args.json {
         outcome.report.write_json(&mut out)?;
@@ -87,6 +98,24 @@ fn show(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
         eprintln!("freehold: {complaint}");
     }
     Ok(if outcome.report.mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file that the page goes to. It is made before the replay begins, so that a replay of an hour is not in vain.
+struct Page<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Page<'a> {
+    fn create(path: &'a Path) -> Result<Page<'a>, Failure> {
+        let file = File::create(path).map_err(|source| Failure::report(path, source))?;
+        Ok(Page { path, file })
+    }
+
+    fn write(&mut self, outcome: &Outcome, gathered: &Gathered) -> Result<(), Failure> {
+        let picture = page::Picture::of(outcome, gathered);
+        page::write(&picture, &mut BufWriter::new(&mut self.file)).map_err(|source| Failure::report(self.path, source))
+    }
 }
 
 fn progress_bar(trace: &Trace) -> ProgressBar {
@@ -114,7 +143,8 @@ pub(crate) fn replay(
         let (budget, total, device) = (setup.budget.get(), about.total.get(), about.name);
         return Err(Failure::BudgetTooLarge { budget, total, device });
     }
-    let world = World::new(trace, &setup, device)?;
+    let recorder = args.report.as_ref().map(|_| Arc::new(Recorder::new(trace)));
+    let world = World::new(trace, &setup, device, recorder)?;
     let meter = match args.threads {
         Threads::One => in_order::run(&world, progress),
         Threads::All => in_threads::run(&world, progress)?,

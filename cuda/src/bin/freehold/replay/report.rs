@@ -7,7 +7,7 @@ use freehold_cuda::Stats;
 use serde::Serialize;
 
 use super::Outcome;
-use super::latency::{Tail, Waits};
+use super::latency::{Latency, Tail, Waits};
 use super::meter::Meter;
 use super::world::World;
 use crate::args::{Policy, ReplayArgs};
@@ -49,6 +49,8 @@ pub(crate) struct Details {
     /// How long jobs waited that asked for a quarter of the admission pool or more.
     pub(super) wait_large_ns: Waits,
     pub(crate) plugins: Vec<PluginRow>,
+    /// How long calls took, by what they were.
+    pub(crate) latencies: [(&'static str, Latency); 4],
     /// Tensors looked at, and bytes compared.
     pub(crate) checks: u64,
     pub(crate) checked_bytes: u64,
@@ -76,6 +78,7 @@ impl Report {
 pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, device: String, took: Duration) -> Outcome {
     world.check_the_living(&mut meter);
     let plugins = plugin_rows(&world);
+    let gathered = world.recorder.as_ref().map(|recorder| recorder.finish(&world.manager));
     let (stats, inversions) = (world.manager.stats(), world.watch.inversions());
     let (admission_bytes, peak_admitted_bytes) = world.admission.figures();
     let (trace, setup) = (world.trace, world.setup);
@@ -114,7 +117,17 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
     };
     let wait_large_ns = meter.wait_large.waits();
     let Meter { checks, checked_bytes, complaints, .. } = meter;
-    Outcome { report, details: Details { plugins, wait_large_ns, checks, checked_bytes, complaints } }
+    let latencies = [
+        ("allocate", meter.allocate),
+        ("access, resident", meter.access_resident),
+        ("access, brought back first", meter.access_absent),
+        ("wait for admission", meter.wait),
+    ];
+    Outcome {
+        report,
+        details: Details { plugins, latencies, wait_large_ns, checks, checked_bytes, complaints },
+        gathered,
+    }
 }
 
 fn plugin_rows(world: &World<'_>) -> Vec<PluginRow> {

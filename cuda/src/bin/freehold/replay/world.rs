@@ -18,6 +18,7 @@ use super::setup::Setup;
 use super::watch::Watch;
 use crate::args;
 use crate::failure::Failure;
+use crate::report::Recorder;
 use crate::trace::{Event, Op, Trace};
 
 /// What an id stands for now.
@@ -48,6 +49,8 @@ pub(super) struct World<'t> {
     pub(super) manager: VramManager,
     pub(super) plugins: Vec<Plugin>,
     pub(super) watch: Arc<Watch>,
+    /// Where a picture is asked for.
+    pub(super) recorder: Option<Arc<Recorder>>,
     offline: Option<Arc<Offline>>,
     pub(super) admission: Admission<'t>,
     clock: Arc<ManualClock>,
@@ -56,7 +59,12 @@ pub(super) struct World<'t> {
 
 impl<'t> World<'t> {
     /// A manager of the right budget, with nothing in it yet but the admission pool.
-    pub(super) fn new(trace: &'t Trace, setup: &'t Setup, device: Arc<dyn DeviceMemory>) -> Result<World<'t>, Failure> {
+    pub(super) fn new(
+        trace: &'t Trace,
+        setup: &'t Setup,
+        device: Arc<dyn DeviceMemory>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> Result<World<'t>, Failure> {
         let entries: Arc<Entries> = Arc::new((0..trace.ids).map(|_| RwLock::new(Entry::Nothing)).collect());
         let (clock, watch) = (Arc::new(ManualClock::new()), Arc::new(Watch::new(entries.clone())));
         let offline = (setup.policy == args::Policy::Offline).then(|| Arc::new(Offline::of(trace)));
@@ -74,12 +82,12 @@ impl<'t> World<'t> {
             .moves(setup.moves)
             .policy(policy)
             .clock(clock.clone())
-            .observer(watch.clone())
+            .observer(Arc::new(Onlookers { watch: watch.clone(), recorder: recorder.clone() }))
             .build()?;
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
         let admission = Admission::new(&manager, setup.pool, setup.fairness, &setup.plan)?;
-        Ok(World { trace, setup, manager, plugins, watch, offline, admission, clock, entries })
+        Ok(World { trace, setup, manager, plugins, watch, recorder, offline, admission, clock, entries })
     }
 
     /// Lets the job in to which event number `index` belongs, where it acquires a buffer. False says: come back later.
@@ -103,6 +111,7 @@ impl<'t> World<'t> {
             Op::Free | Op::Release => self.end(event, meter),
             Op::Begin | Op::End => {}
         }
+        self.record(|recorder| recorder.stepped(&self.manager));
     }
 
     /// The check of a last look: blocks that the trace never frees. Call it when no event is left.
@@ -163,6 +172,7 @@ impl<'t> World<'t> {
         };
         let Some(handle) = self.granted(event, handle, meter) else { return *entry = Entry::Nothing };
         self.watch.know(handle.id(), event.id, handle.priority());
+        self.record(|recorder| recorder.know(handle.id(), &Arc::from(handle.label()), handle.priority()));
         self.offline.iter().for_each(|offline| offline.know(handle.id(), event.id));
         match entry {
             Entry::Weight(users) => users.push((event.thread, handle)),
@@ -178,9 +188,11 @@ impl<'t> World<'t> {
             let Some((_, handle)) = own.or(users.first()) else { return };
             self.watch.use_begins(event.id);
             let was_resident = handle.is_resident();
-            let access = if was_resident { meter.access_resident.time(|| handle.access()) } else { handle.access() };
+            let timer = if was_resident { &mut meter.access_resident } else { &mut meter.access_absent };
+            let access = timer.time(|| handle.access());
             let access = self.granted(event, access, meter);
             if let Some(access) = &access {
+                self.record(|recorder| recorder.used(handle.id()));
                 checker::check_weight(event.id, access, tick, meter);
             }
             access.is_none()
@@ -194,7 +206,10 @@ impl<'t> World<'t> {
     fn unload(&self, event: &Event) {
         let entry = std::mem::replace(&mut *self.entry(event).write(), Entry::Nothing);
         if let Entry::Weight(users) = entry {
-            users.iter().take(1).for_each(|(_, handle)| self.watch.forget(handle.id()));
+            for (_, handle) in users.iter().take(1) {
+                self.watch.forget(handle.id());
+                self.record(|recorder| recorder.gone(handle.id()));
+            }
         }
     }
 
@@ -245,16 +260,45 @@ impl<'t> World<'t> {
 
     fn allocation(&self, event: &Event) -> Allocation {
         let plugin = &self.plugins[usize::from(event.thread)];
-        Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin)
+        let allocation = Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin);
+        // Only a picture shows names, and a replay makes many.
+        if self.recorder.is_some() { allocation.label(self.trace.tag(event)) } else { allocation }
+    }
+
+    /// Tells the recorder, where there is one.
+    fn record(&self, tell: impl FnOnce(&Recorder)) {
+        if let Some(recorder) = &self.recorder {
+            tell(recorder);
+        }
     }
 
     /// What was granted. A refusal is counted and is no error; any other failure must not be.
     fn granted<T>(&self, event: &Event, result: Result<T, Error>, meter: &mut Meter) -> Option<T> {
+        if let Err(error) = &result {
+            let (plugin, bytes) = (&self.plugins[usize::from(event.thread)], self.setup.scale.size(event.bytes));
+            self.record(|recorder| recorder.refused(plugin.name(), bytes, error));
+        }
         match result {
             Ok(granted) => return Some(granted),
             Err(Error::OutOfMemory { .. } | Error::TooLarge { .. }) => meter.refused += 1,
             Err(error) => meter.mismatch(|| format!("{:?} of {}: {error}", event.op, self.trace.tag(event))),
         }
         None
+    }
+}
+
+/// A manager has one observer, and a replay up to two onlookers.
+#[derive(Debug)]
+struct Onlookers {
+    watch: Arc<Watch>,
+    recorder: Option<Arc<Recorder>>,
+}
+
+impl Observer for Onlookers {
+    fn event(&self, event: &ManagerEvent) {
+        self.watch.event(event);
+        if let Some(recorder) = &self.recorder {
+            recorder.event(event);
+        }
     }
 }
