@@ -31,7 +31,7 @@ const fillLegend = () => {
     redraw();
   } }, make("i", { style: { background: hueOf(group) } }), make("span", { class: "name" }, nameOf(group))));
   byId("legend").replaceChildren(...buttons,
-    make("span", {}, make("i", { id: "key-weight" }), "paler: weights, may leave"), make("span", {}, make("i", { id: "key-fixed" }), "stronger: buffers, stay"));
+    make("span", {}, make("i", { id: "key-weight" }), "weights, may leave"), make("span", {}, make("i", { id: "key-fixed" }), "buffers, stay"));
 };
 /** The keys whose colours follow the scheme. */
 const paintKeys = () => {
