@@ -16,7 +16,7 @@ use command::bundled;
 use hostile::{NAMES, trace_of_hostile_names};
 use report::report;
 
-const DESK: Screen = Screen { wide: 1280, high: 900, dark: false, touch: false };
+const DESK: Screen = Screen { wide: 1280, high: 980, dark: false, touch: false };
 const TELEPHONE: Screen = Screen { wide: 390, high: 844, dark: false, touch: true };
 const TIP: &str = "document.getElementById('tip').hidden ? '' : document.getElementById('tip').innerText";
 const FITS: &str = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
@@ -42,6 +42,7 @@ fn the_bundled_mix_opens_at_once_and_answers() {
     let labels = page.data["raster"]["labels"].as_array().expect("a list");
     assert!(labels.iter().filter_map(|label| label.as_str()).any(|label| said.starts_with(label)), "{said}");
     assert!(said.contains("chat") && said.contains("may leave") && said.contains("MiB"), "{said}");
+    browser.eval("document.getElementById('time-head').closest('section').scrollIntoView()");
     let at = browser.point("lane-evicted", 0.31, 0.5);
     browser.mouse("mouseMoved", at);
     let said = browser.read(TIP);

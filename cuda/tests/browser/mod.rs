@@ -113,7 +113,7 @@ impl Browser {
     /// A point of an element in the window, by the parts of its width and height, scrolled to where it can be seen.
     pub(crate) fn point(&mut self, id: &str, x: f64, y: f64) -> [f64; 2] {
         let found = self.eval(&format!(
-            "(() => {{ const e = document.getElementById('{id}'); e.scrollIntoView({{ block: 'center' }}); \
+            "(() => {{ const e = document.getElementById('{id}'); e.scrollIntoView({{ block: 'nearest' }}); \
              const b = e.getBoundingClientRect(); return [b.left + b.width * {x}, b.top + b.height * {y}] }})()"
         ));
         [0, 1].map(|at: usize| found[at].as_f64().expect("a number"))

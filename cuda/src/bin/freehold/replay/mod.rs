@@ -9,7 +9,7 @@
 //! Nothing here decides who leaves or where a block lives: it asks as the recorded engines asked, and looks.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,6 +93,9 @@ fn show(args: &ReplayArgs, trace: &Trace) -> Result<ExitCode, Failure> {
         outcome.report.write_json(&mut out)?;
     } else {
         table::write(&outcome, &mut out)?;
+        if let Some(path) = &args.report {
+            writeln!(out, "report           {path:?}")?;
+        }
     }
     for complaint in &outcome.details.complaints {
         eprintln!("freehold: {complaint}");

@@ -40,6 +40,8 @@ pub(super) struct Weight {
 pub(super) struct Hindsight {
     weights: HashMap<u64, Weight>,
     resident: BTreeMap<i32, BTreeSet<(u64, u64)>>,
+    /// Priority and last use of those that left just now: whoever makes room for what comes back was there until then.
+    just_left: (u64, Vec<(i32, u64)>),
 }
 
 impl Hindsight {
@@ -58,6 +60,12 @@ impl Hindsight {
 
     /// It lost its memory to make room.
     pub(super) fn evicted(&mut self, id: u64, now: u64) {
+        if self.just_left.0 != now {
+            self.just_left = (now, Vec::new());
+        }
+        if let Some(weight) = self.weights.get(&id) {
+            self.just_left.1.push((weight.priority, weight.last_use));
+        }
         self.change(id, |weight| (weight.resident, weight.left) = (false, Some(now)));
     }
 
@@ -71,7 +79,7 @@ impl Hindsight {
         let before = self.weights.get(&id);
         let upload = match before.and_then(|weight| Some((weight.left?, weight.priority))) {
             None => Upload::First,
-            Some((left, priority)) if self.slept_since(left, priority) => Upload::Needless,
+            Some((left, priority)) if self.slept(left, priority, now) => Upload::Needless,
             Some(_) => Upload::Again,
         };
         self.change(id, |weight| {
@@ -92,10 +100,12 @@ impl Hindsight {
         again.into_iter().take(most).map(|(_, weight)| weight).collect()
     }
 
-    /// Whether something of at most this priority is on the card that was last used before `then`.
-    fn slept_since(&self, then: u64, priority: i32) -> bool {
-        let lower = self.resident.range(..=priority);
-        lower.filter_map(|(_, weights)| weights.first()).any(|&(last_use, _)| last_use < then)
+    /// Whether something of at most this priority was on the card until now that was last used before `then`.
+    fn slept(&self, then: u64, priority: i32, now: u64) -> bool {
+        let lower = self.resident.range(..=priority).filter_map(|(_, weights)| weights.first());
+        let (left_at, just_left) = &self.just_left;
+        let gone = just_left.iter().filter(|(other, _)| *left_at == now && *other <= priority);
+        lower.map(|&(last_use, _)| last_use).chain(gone.map(|&(_, last_use)| last_use)).any(|last_use| last_use < then)
     }
 
     /// Changes a weight, and keeps the order of those on the card right.

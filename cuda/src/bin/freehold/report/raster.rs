@@ -18,6 +18,8 @@ const ROWS: u64 = 128;
 /// A run that is still open, for each row, and all that are closed.
 #[derive(Debug, Default)]
 pub(super) struct Raster {
+    /// The column that was added last.
+    latest: usize,
     rows: Vec<Row>,
     arenas: Vec<ArenaRows>,
     runs: Vec<[u32; 5]>,
@@ -57,8 +59,13 @@ struct ArenaRows {
 }
 
 impl Raster {
-    /// Adds the column that ends with this look. Columns come in order; one that is left out shows what was before.
+    /// Adds the column that ends with this look. One that is left out shows what was before, and so does one that comes after
+    /// a later one: two threads may have looked at the same time.
     pub(super) fn look(&mut self, column: usize, seen: &Occupancy, groups: &Groups) {
+        if column < self.latest {
+            return;
+        }
+        self.latest = column;
         self.fit(&seen.arenas);
         let mut shown = vec![None; self.rows.len()];
         for (number, arena) in self.arenas.clone().into_iter().enumerate().filter(|(_, arena)| arena.bytes > 0) {

@@ -95,8 +95,7 @@ impl Recorder {
         }
     }
 
-    /// Writes down who lies where at the end of a column. (Two threads may come with their looks in the wrong order; the
-    /// raster then shows the later one a column late.)
+    /// Writes down who lies where at the end of a column.
     fn look(&self, number: usize, manager: &VramManager) {
         let seen = manager.occupancy();
         let books = &mut *self.books.lock();

@@ -16,6 +16,8 @@ const MOST_ROWS: usize = 12;
 pub(super) enum Reason {
     /// More than the budget could ever hold.
     TooLarge,
+    /// There is a hole, but its bytes are set aside for others, in a reservation.
+    SetAside,
     /// The free bytes suffice, but lie in pieces between blocks that stay.
     InPieces,
     /// With all that may leave gone, the bytes would suffice, but no hole is long enough.
@@ -31,6 +33,7 @@ impl Reason {
         match error {
             Error::TooLarge { .. } => Reason::TooLarge,
             Error::OutOfMemory { requested, free, .. } if requested <= free => Reason::InPieces,
+            Error::OutOfMemory { requested, largest_hole, .. } if requested <= largest_hole => Reason::SetAside,
             Error::OutOfMemory { requested, free, evictable, .. }
                 if requested.get() <= free.get().saturating_add(evictable.get()) =>
             {

@@ -35,9 +35,9 @@ const fillLegend = () => {
 };
 /** The keys whose colours follow the scheme. */
 const paintKeys = () => {
-  const others = palette.shades[data.groups.length - 1];
-  byId("key-weight").style.background = others[IDLE];
-  byId("key-fixed").style.background = others[FIXED];
+  const striped = (standing) => `linear-gradient(90deg, ${[0, 1, 2].map((at) => `${palette.shades[shown[at % shown.length] || 0][standing]} ${33 * at}% ${33 * at + 34}%`).join(", ")})`;
+  byId("key-weight").style.background = striped(IDLE);
+  byId("key-fixed").style.background = striped(FIXED);
   byId("upload-key").replaceChildren(...[["needlessly", palette.needless], ["again", palette.again], ["the first time", palette.first]].map(([word, fill]) =>
     make("span", { class: "key" }, make("i", { style: { background: fill } }), word)));
 };
@@ -98,23 +98,25 @@ const drawLatency = () => {
   });
 };
 
-const REASONS = {
-  too_large: "larger than the budget", in_pieces: "enough is free, but in pieces", walled: "what stays leaves no hole long enough",
-  held: "what is pinned or fixed leaves too little", other: "something failed",
-};
 const fillTables = () => {
-  byId("dearest").replaceChildren(data.dearest.length
-    ? table(["weight", "plugin", "size", "uploads", "needless", "soonest back"], data.dearest.map((row) => [
+  byId("dearest").replaceChildren(table(["weight", "plugin", "size", "uploads", "needless", "soonest back"], data.dearest.map((row) => [
       make("span", { class: "name", style: { display: "inline-block", verticalAlign: "bottom" }, title: shownName(row.label) }, shownName(row.label)), make("td", {}, tag(row.group)), size(row.bytes), number(row.uploads), number(row.needless),
-      row.shortest === null ? "never" : `${plural(row.shortest, "event")}`]))
-    : empty("No weight was uploaded twice."));
+      row.shortest === null ? "never" : plural(row.shortest, "event")]), "words"));
   byId("refused").replaceChildren(data.refusals.length
-    ? table(["reason", "plugin", "times", "bytes", "the largest, in the manager's words"], data.refusals.map((row) => [
-      REASONS[row.reason] || row.reason, make("td", {}, tag(row.group)), number(row.count), size(row.bytes), make("td", { class: "text" }, shownName(row.said))]))
+    ? table(["because", "plugin", "times", "bytes", "the largest, in the manager's words"], data.refusals.map((row) => [
+      BECAUSE[row.reason], make("td", {}, tag(row.group)), number(row.count), size(row.bytes), make("td", { class: "text" }, shownName(row.said))]), "words")
     : empty("Nothing was refused."));
   const group = (name) => Math.max(0, data.groups.indexOf(name) < 0 ? data.groups.length - 1 : data.groups.indexOf(name));
   byId("plugins").replaceChildren(table(["plugin", "weights", "allocated", "accesses", "uploads", "uploaded", "evictions", "evicted"], data.plugins.map((row) => [
     tag(group(row.name), shownName(row.name)), size(row.weight_bytes), size(row.block_bytes), number(row.accesses), number(row.loads), size(row.load_bytes), number(row.evictions), size(row.evicted_bytes)])));
+};
+
+/** Cards that have nothing to say stay away; the one that is left alone in its line gets the whole of it. */
+const hideEmptyCards = () => {
+  const card = (id) => byId(id).closest("section");
+  card("matrix").hidden = totals.evictions === 0;
+  card("dearest").hidden = data.dearest.length === 0;
+  card("latency").classList.toggle("wide", card("matrix").hidden);
 };
 
 /** The charts as text, in at most 60 lines. */

@@ -1,6 +1,4 @@
 // Hands: mouse, touch, wheel and keys, all of which do three things: move the cursor, zoom, show all.
-const LANES = ["places", "resident", "evicted", "uploaded"];
-const ROW_STEP = 1;
 
 /** The cursor for a point of the window. */
 const pointed = (x, y) => {
@@ -75,7 +73,7 @@ const key = (event) => {
   const stride = event.shiftKey ? 10 : 1, [first, last] = range();
   const along = (by) => point({ ...cursor, column: Math.max(first, Math.min(last - 1, cursor.column + by)) });
   const across = (by) => {
-    const row = cursor.lane === "places" ? cursor.row + by * ROW_STEP * stride : -1, lane = LANES.indexOf(cursor.lane);
+    const row = cursor.lane === "places" ? cursor.row + by * stride : -1, lane = LANES.indexOf(cursor.lane);
     if (cursor.lane === "places" && row >= 0 && row < rows.length) return point({ ...cursor, row });
     const next = LANES[Math.max(0, Math.min(LANES.length - 1, lane + by))];
     point({ ...cursor, lane: next, row: next === cursor.lane ? cursor.row : rows.length - 1 });

@@ -1,4 +1,4 @@
-// The lanes: places, resident, evicted, uploaded, one below the other on one time axis.
+// The lanes: places, resident, evicted, uploaded, refused, one below the other on one time axis.
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 let palette = {};
 const readPalette = () => {
@@ -137,7 +137,7 @@ const drawEvicted = () => {
   bars(pen, axis + 0.5, -high, top, by("of"));
   pen.fillStyle = palette.ink;
   pen.fillRect(LEFT, axis - 0.5, width(), 1);
-  labelled(pen, evictedBytes.some((bytes) => bytes > 0) ? size(top) : "none", WAVES_HIGH + 6);
+  labelled(pen, size(top), WAVES_HIGH + 6);
   labelled(pen, "asked", axis - 9);
   labelled(pen, "left", axis + 10);
 };
@@ -145,25 +145,25 @@ const drawEvicted = () => {
 const drawUploaded = () => {
   const { pen, tall } = open(byId("lane-uploaded"));
   const top = highest(uploadedBytes) || 1, fills = [palette.first, palette.again, palette.needless];
-  const room = 12; // below the bars, for refusals
-  bars(pen, tall - room, tall - room - 3, top, (column) => [NEEDLESS, AGAIN, FIRST].map((kind) => ({ fill: fills[kind], bytes: columns.uploads[kind][1][column] })));
+  bars(pen, tall - 1, tall - 4, top, (column) => [NEEDLESS, AGAIN, FIRST].map((kind) => ({ fill: fills[kind], bytes: columns.uploads[kind][1][column] })));
   pen.fillStyle = palette.line;
-  pen.fillRect(LEFT, tall - room, width(), 1);
-  labelled(pen, uploadedBytes.some((bytes) => bytes > 0) ? size(top) : "none", 8);
-  if (totals.refused === 0) return;
-  labelled(pen, "refused", tall - 5);
-  const [first, last] = range();
-  pen.fillStyle = palette.needless;
-  for (let column = first; column < last; column++) {
-    if (columns.refused[column] === 0) continue;
-    const [x, wide] = stretch(column), middle = x + wide / 2;
-    pen.beginPath();
-    pen.moveTo(middle - 3.5, tall - 1);
-    pen.lineTo(middle + 3.5, tall - 1);
-    pen.lineTo(middle, tall - 9);
-    pen.fill();
-  }
+  pen.fillRect(LEFT, tall - 1, width(), 1);
+  labelled(pen, size(top), 8);
 };
+
+const drawRefused = () => {
+  const { pen, tall } = open(byId("lane-refused"));
+  const top = highest(columns.refused) || 1;
+  bars(pen, tall - 1, tall - 4, top, (column) => [{ fill: palette.ink, bytes: columns.refused[column] }]);
+  pen.fillStyle = palette.line;
+  pen.fillRect(LEFT, tall - 1, width(), 1);
+  labelled(pen, number(top), 8);
+};
+
+/** The lanes that have anything to show, from top to bottom. */
+const DRAW = { places: drawPlaces, resident: drawResident, evicted: drawEvicted, uploaded: drawUploaded, refused: drawRefused };
+const LANES = Object.keys(DRAW).filter((lane) => ({ evicted: totals.evictions, uploaded: totals.loads, refused: totals.refused })[lane] !== 0);
+const hideEmptyLanes = () => Object.keys(DRAW).forEach((lane) => (byId(`lane-${lane}`).parentElement.hidden = !LANES.includes(lane)));
 
 /** Round steps that leave room for their labels. */
 const stepFor = (span, most) => {

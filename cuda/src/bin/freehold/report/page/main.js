@@ -1,9 +1,6 @@
 // The page comes to life: filled once, drawn again whenever the view, the width or the colour scheme changes.
 const redraw = () => {
-  drawPlaces();
-  drawResident();
-  drawEvicted();
-  drawUploaded();
+  LANES.forEach((lane) => DRAW[lane]());
   drawAxis();
   drawAbove();
   fillMatrix();
@@ -18,6 +15,8 @@ const repaint = () => {
   redraw();
   drawLatency();
 };
+hideEmptyLanes();
+hideEmptyCards();
 fillHead();
 fillLegend();
 fillLatency();

@@ -37,9 +37,10 @@ const aboutUploaded = ({ column }) => {
   return [line(make("b", {}, said.length ? "uploaded" : "nothing uploaded"), said.length ? size(uploadedBytes[column]) : ""),
     ...said.map(([word, n, bytes]) => line(word, `${size(bytes)} in ${number(n)}`)),
     ...(moves ? [line("moved inside the card", `${size(moved)} in ${number(moves)}`)] : []),
-    ...(columns.refused[column] ? [line("refused", number(columns.refused[column]))] : []), when(column)];
+    when(column)];
 };
-const ABOUT = { places: aboutPlaces, resident: aboutResident, evicted: aboutEvicted, uploaded: aboutUploaded };
+const aboutRefused = ({ column }) => [line(make("b", {}, "refused"), number(columns.refused[column])), when(column)];
+const ABOUT = { places: aboutPlaces, resident: aboutResident, evicted: aboutEvicted, uploaded: aboutUploaded, refused: aboutRefused };
 
 /** Shows what the cursor is on, beside the point `x`, `y` of the window. */
 const tell = (x, y) => {

@@ -1,4 +1,9 @@
-// Waves: stretches in which evictions came thick, the three heaviest numbered in the order of time.
+// The story: waves, stretches in which evictions came thick, the three heaviest numbered in the order of time; and why.
+const BECAUSE = {
+  too_large: "they were larger than the budget", set_aside: "the bytes were set aside for others, in a reservation",
+  in_pieces: "the free bytes lay in pieces", walled: "what stays left no hole long enough",
+  held: "what is pinned or fixed left too little", other: "something failed",
+};
 const waves = (() => {
   const total = sumOf(evictedBytes);
   if (total === 0) return [];
@@ -18,18 +23,20 @@ const waves = (() => {
     wave.bytes = sumOf(evictedBytes, wave.from, wave.to);
     wave.pairs = pairsOf(wave.from, wave.to);
   }
+  // What never stops is no wave.
+  if (found.length === 1 && found[0].to - found[0].from > 0.6 * count) return [];
   return found.sort((a, b) => b.bytes - a.bytes).slice(0, 3).filter((wave) => wave.bytes >= 0.04 * total).sort((a, b) => a.from - b.from);
 })();
 
 /** The waves in words, each a button that shows it. Where all are alike, what they are is said once. */
 const aboutWaves = (evicted) => {
-  if (waves.length === 0) return [];
+  if (waves.length === 0) return [", all along"];
   const what = ({ pairs: [{ by, of }] }) => (by === of ? `${nameOf(by)} pushing out its own` : `${nameOf(by)} pushing out ${nameOf(of)}`);
   const alike = waves.every((wave) => what(wave) === what(waves[0]));
   const button = (wave, at) => {
     const room = Math.max(2, (wave.to - wave.from) * 0.25), share = percent(wave.bytes, evicted);
     const look = () => { show(wave.from - room, wave.to + room); byId("lanes").scrollIntoView({ block: "nearest" }); };
-    return make("button", { type: "button", title: "Show this wave", onclick: look }, make("i", {}, String(at + 1)), alike ? share : `${what(wave)}, ${share}`);
+    return make("button", { type: "button", title: "Show this wave", onclick: look }, make("i", {}, String(at + 1)), " ", alike ? share : `${what(wave)}, ${share}`);
   };
   const between = (at) => (at === 0 ? "" : at === waves.length - 1 ? " and " : ", ");
   const many = waves.length === 1 ? ", most of it in one wave" : `, most of it in ${waves.length === 2 ? "two" : "three"} waves`;
@@ -53,6 +60,10 @@ const story = () => {
     says.push("Of ", size(uploaded), " uploaded, ", make("b", { style: { color: "var(--needless)" } }, `${percent(needless, uploaded)} came back needlessly`),
       ": something else lay on the card unused all the while, and could have left instead. ");
   }
-  if (totals.refused > 0) says.push(bold(plural(totals.refused, "request was", "requests were")), " refused.");
+  if (totals.refused > 0) {
+    const [reason] = data.refusals, times = data.refusals.reduce((sum, row) => sum + (row.reason === reason.reason ? row.count : 0), 0);
+    says.push(bold(`${plural(totals.refused, "request was", "requests were")} refused`), `, ${percent(times, totals.refused)} of them because ${BECAUSE[reason.reason]}. `);
+  }
+  if (totals.too_large > 0) says.push(bold(plural(totals.too_large, "job was", "jobs were")), " larger than the whole admission pool. ");
   return says;
 };
