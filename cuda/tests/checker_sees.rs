@@ -12,6 +12,8 @@ mod device;
 mod failure;
 #[path = "../src/bin/freehold/replay/mod.rs"]
 mod replay;
+#[path = "../src/bin/freehold/report/mod.rs"]
+mod report;
 #[path = "../src/bin/freehold/trace/mod.rs"]
 mod trace;
 

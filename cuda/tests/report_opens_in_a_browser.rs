@@ -43,7 +43,7 @@ fn the_bundled_mix_opens_at_once_and_answers() {
     assert!(labels.iter().filter_map(|label| label.as_str()).any(|label| said.starts_with(label)), "{said}");
     assert!(said.contains("chat") && said.contains("may leave") && said.contains("MiB"), "{said}");
     browser.eval("document.getElementById('time-head').closest('section').scrollIntoView()");
-    let at = browser.point("lane-evicted", 0.31, 0.5);
+    let at = browser.point("lane-evicted", 0.7075, 0.5);
     browser.mouse("mouseMoved", at);
     let said = browser.read(TIP);
     assert!(said.starts_with("evicted") && said.contains("pushed out"), "{said}");
@@ -51,7 +51,7 @@ fn the_bundled_mix_opens_at_once_and_answers() {
 
     zooms(&mut browser);
     answers_keys(&mut browser);
-    assert_eq!(browser.complaints, [String::new(); 0]);
+    assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }
 
 /// Drag, wheel, buttons: each changes the range that is shown, and "all" takes it back.
@@ -117,7 +117,7 @@ fn it_fits_a_telephone_by_day_and_by_night() {
             }
         }
     }
-    assert_eq!(browser.complaints, [String::new(); 0]);
+    assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }
 
 #[test]
@@ -145,5 +145,5 @@ fn names_of_bad_intent_are_shown_and_do_nothing() {
         assert!(said.contains("a weight, may leave") && said.contains("512 B"), "{said}");
         browser.shot(&format!("hostile-{}", screen.wide), true);
     }
-    assert_eq!(browser.complaints, [String::new(); 0]);
+    assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }

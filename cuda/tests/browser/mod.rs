@@ -57,7 +57,7 @@ impl Browser {
         let profile = Profile(std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("profile_{name}")));
         // It reads from 3 and writes to 4. Without a sandbox, because the page is our own and tests may run as root.
         let line = format!(
-            "exec {program} --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
+            "exec {program} --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --hide-scrollbars \
              --remote-debugging-pipe --user-data-dir=\"$0\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null"
         );
         let mut shell = Command::new("sh");

@@ -73,7 +73,7 @@ impl Columns {
         let column = self.number();
         self.done += 1;
         let last = column + 1 == self.columns.len();
-        (self.done % self.stride == 0 && !last).then_some(column)
+        (self.done.is_multiple_of(self.stride) && !last).then_some(column)
     }
 
     /// How many events are done: the recorder's time.
