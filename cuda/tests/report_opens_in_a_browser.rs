@@ -43,7 +43,7 @@ fn the_bundled_mix_opens_at_once_and_answers() {
     assert!(labels.iter().filter_map(|label| label.as_str()).any(|label| said.starts_with(label)), "{said}");
     assert!(said.contains("chat") && said.contains("may leave") && said.contains("MiB"), "{said}");
     browser.eval("document.getElementById('time-head').closest('section').scrollIntoView()");
-    let at = browser.point("lane-evicted", 0.7075, 0.5);
+    let at = browser.point("lane-evicted", 0.718, 0.5);
     browser.mouse("mouseMoved", at);
     let said = browser.read(TIP);
     assert!(said.starts_with("evicted") && said.contains("pushed out"), "{said}");
