@@ -50,6 +50,7 @@ fn the_bundled_mix_opens_at_once_and_answers() {
     browser.shot("report-tooltip", false);
 
     zooms(&mut browser);
+    shows_one_alone(&mut browser);
     answers_keys(&mut browser);
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);
 }
@@ -69,9 +70,26 @@ fn zooms(browser: &mut Browser) {
     assert_ne!(dragged, nearer);
     browser.click("reset");
     assert_eq!(browser.read(RANGE), "over the whole replay");
+    let at = browser.point("lane-uploaded", 0.5, 0.5);
+    browser.turn_wheel(at);
+    assert!(browser.read(RANGE).starts_with("events "), "Ctrl and the wheel zoom");
+    browser.press("0"); // nobody has the focus: nothing happens
+    browser.click("reset");
     browser.click("by-second");
     assert_eq!(browser.eval("document.getElementById('by-second').getAttribute('aria-pressed')"), "true");
     browser.click("by-event");
+}
+
+/// A plugin alone: the others step back, and are there again.
+fn shows_one_alone(browser: &mut Browser) {
+    let pressed = "[...document.querySelectorAll('#legend button')].map(b => b.getAttribute('aria-pressed')).join()";
+    let press = "document.querySelector('#legend button').click()";
+    let none = browser.read(pressed);
+    browser.eval(press);
+    assert!(browser.read(pressed).starts_with("true,false") && !none.contains("true"));
+    browser.shot("report-alone", false);
+    browser.eval(press);
+    assert_eq!(browser.read(pressed), none);
 }
 
 /// The charts take the focus, the arrows move the cursor, and what it is on is read out.

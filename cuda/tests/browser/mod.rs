@@ -131,6 +131,12 @@ impl Browser {
         ["mouseMoved", "mousePressed", "mouseReleased"].iter().for_each(|what| self.mouse(what, at));
     }
 
+    /// Turns the wheel away from the hand while Ctrl is held.
+    pub(crate) fn turn_wheel(&mut self, [x, y]: [f64; 2]) {
+        let event = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": -240, "modifiers": 2 });
+        self.call("Input.dispatchMouseEvent", event);
+    }
+
     pub(crate) fn tap(&mut self, [x, y]: [f64; 2]) {
         self.call("Input.dispatchTouchEvent", json!({ "type": "touchStart", "touchPoints": [{ "x": x, "y": y }] }));
         self.call("Input.dispatchTouchEvent", json!({ "type": "touchEnd", "touchPoints": [] }));

@@ -1,7 +1,5 @@
 //! Why the command could not do what it was asked: one line on stderr, exit code 2.
 
-use std::path::Path;
-
 use thiserror::Error;
 
 use crate::trace::TraceError;
@@ -35,16 +33,8 @@ pub(crate) enum Failure {
     NoThread { threads: usize, source: std::io::Error },
     #[error("--priority {thread}={priority}: the trace has no thread {thread}, only {known}")]
     UnknownThread { thread: u32, priority: i32, known: String },
-    #[error("the report cannot be written to {path:?}: {source}")]
-    Report { path: String, source: std::io::Error },
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
-}
-
-impl Failure {
-    pub(crate) fn report(path: &Path, source: std::io::Error) -> Failure {
-        Failure::Report { path: path.display().to_string(), source }
-    }
 }
 
 impl From<clap::Error> for Failure {

@@ -34,6 +34,7 @@ pub(crate) mod contents;
 mod latency;
 mod meter;
 mod offline;
+mod onlookers;
 mod watch;
 mod world;
 
@@ -111,13 +112,14 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn create(path: &'a Path) -> Result<Page<'a>, Failure> {
-        let file = File::create(path).map_err(|source| Failure::report(path, source))?;
+        let file = File::create(path).map_err(|source| Failure::File { path: path.to_owned(), source })?;
         Ok(Page { path, file })
     }
 
     fn write(&mut self, outcome: &Outcome, gathered: &Gathered) -> Result<(), Failure> {
         let picture = page::Picture::of(outcome, gathered);
-        page::write(&picture, &mut BufWriter::new(&mut self.file)).map_err(|source| Failure::report(self.path, source))
+        let written = page::write(&picture, &mut BufWriter::new(&mut self.file));
+        written.map_err(|source| Failure::File { path: self.path.to_owned(), source })
     }
 }
 

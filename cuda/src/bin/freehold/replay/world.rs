@@ -14,6 +14,7 @@ use super::checker;
 use super::contents::Contents;
 use super::meter::Meter;
 use super::offline::Offline;
+use super::onlookers::Onlookers;
 use super::setup::Setup;
 use super::watch::Watch;
 use crate::args;
@@ -82,7 +83,7 @@ impl<'t> World<'t> {
             .moves(setup.moves)
             .policy(policy)
             .clock(clock.clone())
-            .observer(Arc::new(Onlookers { watch: watch.clone(), recorder: recorder.clone() }))
+            .observer(Arc::new(Onlookers::new(watch.clone(), recorder.clone())))
             .build()?;
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
@@ -284,21 +285,5 @@ impl<'t> World<'t> {
             Err(error) => meter.mismatch(|| format!("{:?} of {}: {error}", event.op, self.trace.tag(event))),
         }
         None
-    }
-}
-
-/// A manager has one observer, and a replay up to two onlookers.
-#[derive(Debug)]
-struct Onlookers {
-    watch: Arc<Watch>,
-    recorder: Option<Arc<Recorder>>,
-}
-
-impl Observer for Onlookers {
-    fn event(&self, event: &ManagerEvent) {
-        self.watch.event(event);
-        if let Some(recorder) = &self.recorder {
-            recorder.event(event);
-        }
     }
 }

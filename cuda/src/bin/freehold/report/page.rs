@@ -11,7 +11,7 @@ const FRAME: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
 
 /// The script's parts, in the order in which the data meets them.
-const SCRIPT: [&str; 9] = [
+const SCRIPT: [&str; 10] = [
     include_str!("page/data.js"),
     include_str!("page/text.js"),
     include_str!("page/view.js"),
@@ -20,6 +20,7 @@ const SCRIPT: [&str; 9] = [
     include_str!("page/tip.js"),
     include_str!("page/hands.js"),
     include_str!("page/cards.js"),
+    include_str!("page/latency.js"),
     include_str!("page/main.js"),
 ];
 

@@ -1,6 +1,7 @@
 //! The picture: everything that the page shows, as one JSON object. Its totals are the replay's own (`--json`), so what the
 //! columns sum up to can be held against them.
 
+use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::columns::Series;
@@ -116,7 +117,7 @@ impl<'o> Picture<'o> {
 
     /// What the browser's tab says.
     pub(super) fn title(&self) -> String {
-        format!("{} in {} bytes, policy {}", self.totals.trace, self.totals.budget_bytes, self.totals.policy)
+        format!("{}, {} in {}", self.totals.trace, self.totals.policy, HumanBytes(self.totals.budget_bytes))
     }
 }
 

@@ -2,7 +2,8 @@
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 let palette = {};
 const readPalette = () => {
-  for (const name of ["ink", "soft", "line", "faint", "card", "first", "again", "needless", "budget", "free"]) palette[name] = css(`--${name}`);
+  for (const name of ["ink", "soft", "line", "faint", "card", "first", "again", "needless", "budget", "free"])
+    palette[name] = css(`--${name}`);
   palette.shades = data.groups.map((_, group) => {
     const hue = hueOf(group);
     return [hue, mixed(hue, palette.ink, 0.42), mixed(hue, palette.ink, 0.7), mixed(hue, palette.card, 0.5)];
@@ -15,9 +16,9 @@ const mixed = (one, other, share) => {
 };
 
 /** A canvas of its width on this screen, cleared: the pen, and how wide and high. */
-const open = (canvas, height = Number(canvas.dataset.height)) => {
-  const ratio = window.devicePixelRatio || 1, wide = canvas.parentElement.clientWidth;
-  const tall = canvas.dataset.small && wide < 520 ? Number(canvas.dataset.small) : height;
+const open = (canvas, tall = Number(canvas.dataset.height)) => {
+  const ratio = window.devicePixelRatio || 1,
+    wide = canvas.parentElement.clientWidth;
   canvas.style.height = `${tall}px`;
   if (canvas.width !== Math.round(wide * ratio)) canvas.width = Math.round(wide * ratio);
   if (canvas.height !== Math.round(tall * ratio)) canvas.height = Math.round(tall * ratio);
@@ -51,7 +52,8 @@ const drawPlaces = () => {
     for (const run of runs) {
       if (run.to <= view.from || run.from >= view.to) continue;
       const [, , , group, standing] = data.raster.blocks[run.block];
-      const [x, wide] = stretch(run.from, run.to), top = snapped(run.row * high);
+      const [x, wide] = stretch(run.from, run.to),
+        top = snapped(run.row * high);
       pen.globalAlpha = [0, 0.35, 0.6, 0.85, 1][run.quarters] * dimmed(group);
       pen.fillStyle = palette.shades[group][standing];
       pen.fillRect(x, top, wide, snapped((run.row + 1) * high) - top);
@@ -59,7 +61,8 @@ const drawPlaces = () => {
   }
   pen.globalAlpha = 1;
   data.raster.arenas.forEach((arena, number) => {
-    const top = arena.first_row * high, bottom = (arena.first_row + arena.rows) * high;
+    const top = arena.first_row * high,
+      bottom = (arena.first_row + arena.rows) * high;
     labelled(pen, number === 0 ? "0" : size(0), top + 1, "top");
     labelled(pen, size(arena.bytes), bottom, "bottom");
     pen.fillStyle = palette.card;
@@ -69,7 +72,8 @@ const drawPlaces = () => {
 
 const drawResident = () => {
   const { pen, tall } = open(byId("lane-resident"));
-  const top = Math.max(totals.budget_bytes, ...columns.peak_resident) * 1.06, y = (bytes) => tall - (bytes / top) * (tall - 2);
+  const top = Math.max(totals.budget_bytes, ...columns.peak_resident) * 1.06,
+    y = (bytes) => tall - (bytes / top) * (tall - 2);
   const [first, last] = range();
   for (let column = first; column < last; column++) {
     const [x, wide] = stretch(column);
@@ -86,7 +90,8 @@ const drawResident = () => {
   pen.strokeStyle = palette.ink;
   pen.beginPath();
   for (let column = first; column < last; column++) {
-    const [x, wide] = stretch(column), peak = y(columns.peak_resident[column]);
+    const [x, wide] = stretch(column),
+      peak = y(columns.peak_resident[column]);
     pen.lineTo(x, peak);
     pen.lineTo(x + wide, peak);
   }
@@ -129,10 +134,15 @@ const highest = (list) => {
 const WAVES_HIGH = 20; // above the bars, for the numbers of the waves
 const drawEvicted = () => {
   const { pen, tall } = open(byId("lane-evicted"));
-  const high = (tall - WAVES_HIGH) / 2 - 3, axis = WAVES_HIGH + (tall - WAVES_HIGH) / 2, top = highest(evictedBytes) || 1;
-  const by = (side) => (column) => shown.map((group) => ({
-    group, fill: hueOf(group), bytes: evictions[column].reduce((sum, pair) => sum + (pair[side] === group ? pair.bytes : 0), 0),
-  }));
+  const high = (tall - WAVES_HIGH) / 2 - 3,
+    axis = WAVES_HIGH + (tall - WAVES_HIGH) / 2,
+    top = highest(evictedBytes) || 1;
+  const by = (side) => (column) =>
+    shown.map((group) => ({
+      group,
+      fill: hueOf(group),
+      bytes: evictions[column].reduce((sum, pair) => sum + (pair[side] === group ? pair.bytes : 0), 0),
+    }));
   bars(pen, axis - 0.5, high, top, by("by"));
   bars(pen, axis + 0.5, -high, top, by("of"));
   pen.fillStyle = palette.ink;
@@ -144,8 +154,11 @@ const drawEvicted = () => {
 
 const drawUploaded = () => {
   const { pen, tall } = open(byId("lane-uploaded"));
-  const top = highest(uploadedBytes) || 1, fills = [palette.first, palette.again, palette.needless];
-  bars(pen, tall - 1, tall - 4, top, (column) => [NEEDLESS, AGAIN, FIRST].map((kind) => ({ fill: fills[kind], bytes: columns.uploads[kind][1][column] })));
+  const top = highest(uploadedBytes) || 1,
+    fills = [palette.first, palette.again, palette.needless];
+  bars(pen, tall - 1, tall - 4, top, (column) =>
+    [NEEDLESS, AGAIN, FIRST].map((kind) => ({ fill: fills[kind], bytes: columns.uploads[kind][1][column] })),
+  );
   pen.fillStyle = palette.line;
   pen.fillRect(LEFT, tall - 1, width(), 1);
   labelled(pen, size(top), 8);
@@ -161,18 +174,29 @@ const drawRefused = () => {
 };
 
 /** The lanes that have anything to show, from top to bottom. */
-const DRAW = { places: drawPlaces, resident: drawResident, evicted: drawEvicted, uploaded: drawUploaded, refused: drawRefused };
-const LANES = Object.keys(DRAW).filter((lane) => ({ evicted: totals.evictions, uploaded: totals.loads, refused: totals.refused })[lane] !== 0);
-const hideEmptyLanes = () => Object.keys(DRAW).forEach((lane) => (byId(`lane-${lane}`).parentElement.hidden = !LANES.includes(lane)));
+const DRAW = {
+  places: drawPlaces,
+  resident: drawResident,
+  evicted: drawEvicted,
+  uploaded: drawUploaded,
+  refused: drawRefused,
+};
+const LANES = Object.keys(DRAW).filter(
+  (lane) => ({ evicted: totals.evictions, uploaded: totals.loads, refused: totals.refused })[lane] !== 0,
+);
+const hideEmptyLanes = () =>
+  Object.keys(DRAW).forEach((lane) => (byId(`lane-${lane}`).parentElement.hidden = !LANES.includes(lane)));
 
 /** Round steps that leave room for their labels. */
 const stepFor = (span, most) => {
-  const raw = span / most, ten = 10 ** Math.floor(Math.log10(raw));
+  const raw = span / most,
+    ten = 10 ** Math.floor(Math.log10(raw));
   return ten * [1, 2, 5, 10].find((factor) => ten * factor >= raw);
 };
 const drawAxis = () => {
   const { pen } = open(byId("axis"));
-  const at = view.seconds ? secondAt : eventAt, [from, to] = [at(view.from), at(view.to)];
+  const at = view.seconds ? secondAt : eventAt,
+    [from, to] = [at(view.from), at(view.to)];
   const step = stepFor(to - from, Math.max(2, width() / 110));
   pen.fillStyle = palette.soft;
   pen.textBaseline = "top";
@@ -180,7 +204,11 @@ const drawAxis = () => {
     const x = LEFT + ((tick - from) / (to - from)) * width();
     pen.textAlign = x > LEFT + width() - 30 ? "right" : x < LEFT + 20 ? "left" : "center";
     pen.fillRect(Math.round(x), 0, 1, 4);
-    pen.fillText(view.seconds ? seconds(tick) : tick >= 1e6 ? `${tick / 1e6}M` : tick >= 10_000 ? `${tick / 1000}k` : number(tick), x, 6);
+    pen.fillText(
+      view.seconds ? seconds(tick) : tick >= 1e6 ? `${tick / 1e6}M` : tick >= 10_000 ? `${tick / 1000}k` : number(tick),
+      x,
+      6,
+    );
   }
   labelled(pen, view.seconds ? "time" : "event", 6, "top");
 };
