@@ -77,7 +77,6 @@ mod manager;
 mod materialise;
 mod model;
 mod moves;
-mod occupancy;
 mod place;
 mod policy;
 mod prefetch;
@@ -106,7 +105,6 @@ pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Reg
 pub use model::{Model, ModelSource};
 pub use observe::{Advice, EventLog, Refusal, Snapshot, Statistics};
 pub use observer::{Event, Observer};
-pub use occupancy::{BlockStanding, Occupancy, Occupied};
 pub use plugin::{Plugin, Stats};
 pub use policy::{EntryFacts, EvictionOrder, Policy};
 pub use prefetch::Prefetch;
@@ -119,4 +117,4 @@ pub use stream::{StreamId, StreamSet};
 #[cfg(feature = "cuda")]
 pub use cudarc;
 
-pub use freehold_core::{Bytes, HandleKey, Offset, Rank};
+pub use freehold_core::{Bytes, HandleKey, Rank};

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use freehold_cuda::{BlockStanding, Bytes, Occupancy, Occupied};
+use freehold_cuda::Snapshot;
+use freehold_cuda::observe::{ArenaShot, DepartureShot, EntryShot, EntryState};
 use serde::Serialize;
 
 use super::groups::{GROUPS, Groups};
@@ -46,9 +47,44 @@ struct Cell {
     quarters: u32,
 }
 
-/// A block at one place, as the page lists it: offset, bytes, arena, group, standing, label.
+/// A block at one place, as the page lists it: offset, bytes, the first row of its arena, group, standing, label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 struct Block(u64, u64, u32, u8, u8, u32);
+
+/// A block in a snapshot.
+#[derive(Clone, Copy)]
+struct Seen<'s> {
+    offset: u64,
+    bytes: u64,
+    entry: &'s EntryShot,
+}
+
+impl Seen<'_> {
+    fn of(arena: &ArenaShot) -> Vec<Seen<'_>> {
+        let block = |piece: &'_ freehold_cuda::observe::Piece| (piece.offset, piece.bytes);
+        let pieces = arena.pieces.iter().filter_map(|piece| Some((block(piece), piece.entry.as_ref()?)));
+        pieces.map(|((offset, bytes), entry)| Seen { offset, bytes, entry }).collect()
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + self.bytes
+    }
+
+    /// How much of it lies in a range.
+    fn within(&self, start: u64, end: u64) -> u64 {
+        self.end().min(end).saturating_sub(self.offset.max(start))
+    }
+
+    /// As the page counts them: idle, fixed, pinned, on its way.
+    fn standing(&self) -> u8 {
+        match (self.entry.state, self.entry.departure) {
+            (EntryState::Resident, DepartureShot::Fixed) => 1,
+            (EntryState::Resident, _) => 0,
+            (EntryState::Pinned, _) => 2,
+            _ => 3,
+        }
+    }
+}
 
 /// One arena's share of the rows.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -61,16 +97,15 @@ struct ArenaRows {
 impl Raster {
     /// Adds the column that ends with this look. One that is left out shows what was before, and so does one that comes after
     /// a later one: two threads may have looked at the same time.
-    pub(super) fn look(&mut self, column: usize, seen: &Occupancy, groups: &Groups) {
+    pub(super) fn look(&mut self, column: usize, seen: &Snapshot, groups: &Groups) {
         if column < self.latest {
             return;
         }
         self.latest = column;
         self.fit(&seen.arenas);
         let mut shown = vec![None; self.rows.len()];
-        for (number, arena) in self.arenas.clone().into_iter().enumerate().filter(|(_, arena)| arena.bytes > 0) {
-            let of_arena = |block: &&Occupied| block.arena as usize == number;
-            let blocks: Vec<&Occupied> = seen.blocks.iter().filter(of_arena).collect();
+        for shot in &seen.arenas {
+            let (arena, blocks) = (self.arenas[shot.index as usize], Seen::of(shot));
             for row in 0..arena.rows {
                 shown[(arena.first_row + row) as usize] = self.cell(arena, row, &blocks, groups);
             }
@@ -91,58 +126,55 @@ impl Raster {
 
     /// Gives each arena its rows when it is first seen, by its size among those seen together. An arena keeps its rows when
     /// its region comes and goes.
-    fn fit(&mut self, sizes: &[Bytes]) {
-        let all: u64 = sizes.iter().map(|size| size.get()).sum();
-        for size in &sizes[self.arenas.len().min(sizes.len())..] {
-            let rows = (size.get() as u128 * u128::from(ROWS) / u128::from(all.max(1))).clamp(1, 128) as u64;
-            self.arenas.push(ArenaRows { bytes: size.get(), first_row: self.rows.len() as u64, rows });
-            self.rows.resize(self.rows.len() + rows as usize, Row::default());
-        }
-        for (arena, size) in self.arenas.iter_mut().zip(sizes).filter(|(_, size)| **size > Bytes::ZERO) {
-            arena.bytes = size.get();
+    fn fit(&mut self, seen: &[ArenaShot]) {
+        let all: u64 = seen.iter().map(|arena| arena.bytes).sum();
+        for arena in seen {
+            let rows = (u128::from(arena.bytes) * u128::from(ROWS) / u128::from(all.max(1))).clamp(1, 128) as u64;
+            // Bounded by the few arenas that a manager can have; one that was not seen yet has no rows.
+            while self.arenas.len() <= arena.index as usize {
+                self.arenas.push(ArenaRows { bytes: 0, first_row: self.rows.len() as u64, rows: 0 });
+            }
+            let known = &mut self.arenas[arena.index as usize];
+            if known.rows == 0 {
+                *known = ArenaRows { bytes: 0, first_row: self.rows.len() as u64, rows };
+                self.rows.resize(self.rows.len() + rows as usize, Row::default());
+            }
+            known.bytes = arena.bytes;
         }
     }
 
     /// What a row of an arena shows: `blocks` are the arena's, by offset.
-    fn cell(&mut self, arena: ArenaRows, row: u64, blocks: &[&Occupied], groups: &Groups) -> Option<Cell> {
+    fn cell(&mut self, arena: ArenaRows, row: u64, blocks: &[Seen<'_>], groups: &Groups) -> Option<Cell> {
         let edge = |row: u64| (u128::from(arena.bytes) * u128::from(row) / u128::from(arena.rows)) as u64;
         let (start, end) = (edge(row), edge(row + 1));
-        let within = |block: &Occupied| {
-            (block.offset.get() + block.bytes.get()).min(end).saturating_sub(block.offset.get().max(start))
-        };
-        let first = blocks.partition_point(|block| block.offset.get() + block.bytes.get() <= start);
-        let inside = || blocks[first..].iter().take_while(|block| block.offset.get() < end);
+        let group_of = |block: &Seen<'_>| usize::from(groups.group(&block.entry.plugin));
+        let first = blocks.partition_point(|block| block.end() <= start);
+        let inside = || blocks[first..].iter().take_while(|block| block.offset < end);
         let mut taken = [0; GROUPS];
-        inside().for_each(|block| taken[usize::from(groups.group(&block.plugin))] += within(block));
+        inside().for_each(|block| taken[group_of(block)] += block.within(start, end));
         let group = (0..GROUPS).rev().max_by_key(|&group| taken[group]).filter(|&group| taken[group] > 0)?;
-        let longest = inside()
-            .filter(|block| usize::from(groups.group(&block.plugin)) == group)
-            .max_by_key(|block| within(block))?;
+        let longest = inside().filter(|block| group_of(block) == group).max_by_key(|block| block.within(start, end))?;
         let quarters = (taken.iter().sum::<u64>() * 4).div_ceil((end - start).max(1)).min(4);
-        let block = self.number_of(longest, group as u8);
+        let block = self.number_of(longest, arena, group as u8);
         Some(Cell { block, blocks: inside().count().min(99) as u32, quarters: quarters as u32 })
     }
 
-    fn number_of(&mut self, block: &Occupied, group: u8) -> u32 {
-        let label = match self.label_numbers.get(&block.label) {
-            Some(&known) => known,
-            None => {
-                self.labels.push(Arc::clone(&block.label));
-                self.label_numbers.insert(Arc::clone(&block.label), self.labels.len() as u32 - 1);
-                self.labels.len() as u32 - 1
-            }
-        };
-        let standing = match block.standing {
-            BlockStanding::Idle => 0,
-            BlockStanding::Fixed => 1,
-            BlockStanding::Pinned => 2,
-            _ => 3,
-        };
-        let listed = Block(block.offset.get(), block.bytes.get(), block.arena, group, standing, label);
+    fn number_of(&mut self, block: &Seen<'_>, arena: ArenaRows, group: u8) -> u32 {
+        let label = self.label_number(&block.entry.label);
+        let listed = Block(block.offset, block.bytes, arena.first_row as u32, group, block.standing(), label);
         *self.known.entry(listed).or_insert_with(|| {
             self.blocks.push(listed);
             self.blocks.len() as u32 - 1
         })
+    }
+
+    fn label_number(&mut self, label: &Arc<str>) -> u32 {
+        if let Some(&known) = self.label_numbers.get(label) {
+            return known;
+        }
+        self.labels.push(Arc::clone(label));
+        self.label_numbers.insert(Arc::clone(label), self.labels.len() as u32 - 1);
+        self.labels.len() as u32 - 1
     }
 
     fn show(&mut self, number: usize, column: u32, shows: Option<Cell>) {
@@ -164,7 +196,7 @@ pub(super) struct Picture {
     arenas: Vec<ArenaRows>,
     /// Row, first column, column after the last, block, (blocks in the cell) * 8 + (quarters of it taken).
     runs: Vec<[u32; 5]>,
-    /// Offset, bytes, arena, group, standing, label.
+    /// Offset, bytes, the first row of its arena, group, standing, label.
     blocks: Vec<Block>,
     labels: Vec<String>,
 }

@@ -97,13 +97,15 @@ impl Recorder {
 
     /// Writes down who lies where at the end of a column.
     fn look(&self, number: usize, manager: &VramManager) {
-        let seen = manager.occupancy();
+        let seen = manager.snapshot();
         let books = &mut *self.books.lock();
         books.raster.look(number, &seen, &self.groups);
         let column = books.columns.at(number);
         column.end_ns = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        for block in &seen.blocks {
-            column.resident[usize::from(self.groups.group(&block.plugin))] += block.bytes.get();
+        for piece in seen.arenas.iter().flat_map(|arena| &arena.pieces) {
+            if let Some(entry) = &piece.entry {
+                column.resident[usize::from(self.groups.group(&entry.plugin))] += piece.bytes;
+            }
         }
     }
 }
