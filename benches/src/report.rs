@@ -1,0 +1,104 @@
+//! Rows as a table to read and as a record to keep.
+//!
+//! | variable | what it does |
+//! | --- | --- |
+//! | `FREEHOLD_ROUNDS` | how many rounds (15); 0 for criterion's measurements alone |
+//! | `FREEHOLD_CRITERION` | `0` leaves criterion's measurements out |
+//! | `FREEHOLD_CSV` | where to write the record |
+//! | `FREEHOLD_ONLY` | only the kinds of work whose name contains this |
+//! | `FREEHOLD_COMMIT` | what the record calls the commit, where there is no `git` to ask |
+
+use std::fmt::Write as _;
+use std::process::Command;
+use std::{env, fs, thread};
+
+use crate::rounds::Row;
+
+/// The floor that ratios are over, where a row has it.
+const FLOOR: &str = "floor: load+CAS";
+
+/// How many rounds are wanted.
+pub fn rounds() -> usize {
+    env::var("FREEHOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(15)
+}
+
+/// Whether this kind of work is wanted.
+pub fn wanted(workload: &str) -> bool {
+    env::var("FREEHOLD_ONLY").map_or(true, |only| workload.contains(&only))
+}
+
+/// Whether criterion is wanted.
+pub fn criterion_wanted() -> bool {
+    env::var("FREEHOLD_CRITERION").map_or(true, |value| value != "0")
+}
+
+/// Prints the table, and writes the record where a variable says so.
+pub fn publish(bench: &str, rows: &[Row]) {
+    print!("{}", table(rows));
+    let header = header(bench);
+    println!("\n{header}");
+    if let Ok(path) = env::var("FREEHOLD_CSV") {
+        fs::write(&path, csv(&header, rows)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+/// One line a contender under each kind of work: median (minimum), over the floor, refusals where there were some.
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        _ = writeln!(text, "\n{:<34} {:>10} {:>10} {:>11}", row.workload, "median ns", "min ns", "over floor");
+        for result in &row.results {
+            let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            let refused =
+                if result.refused > 0.0 { format!("   {:.1}% refused", result.refused * 100.0) } else { String::new() };
+            let (name, median, min) = (result.contender, result.median_ns, result.min_ns);
+            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{refused}");
+        }
+    }
+    text
+}
+
+fn csv(header: &str, rows: &[Row]) -> String {
+    let mut text = format!("# {header}\nworkload,contender,median_ns,min_ns,over_floor,refused_share\n");
+    for row in rows {
+        for result in &row.results {
+            let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.3}"));
+            let (name, median, min) = (result.contender, result.median_ns, result.min_ns);
+            _ = writeln!(text, "{},{name},{median:.2},{min:.2},{ratio},{:.5}", row.workload, result.refused);
+        }
+    }
+    text
+}
+
+fn over_floor(row: &Row, ns: f64) -> Option<f64> {
+    row.results.iter().find(|result| result.contender == FLOOR).map(|floor| ns / floor.median_ns)
+}
+
+/// Date, commit, machine, how busy it is, and the command.
+fn header(bench: &str) -> String {
+    let date = output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]);
+    let commit = env::var("FREEHOLD_COMMIT").ok().or_else(|| output("git", &["describe", "--always", "--dirty"]));
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let unknown = || "unknown".to_owned();
+    format!(
+        "{bench}; {}; commit {}; {}, {cores} cores, load {}; {} rounds; {}",
+        date.unwrap_or_else(unknown),
+        commit.unwrap_or_else(unknown),
+        processor().unwrap_or_else(unknown),
+        load.split(' ').next().unwrap_or_default(),
+        rounds(),
+        env::args().collect::<Vec<_>>().join(" "),
+    )
+}
+
+fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    line.split_once(": ").map(|(_, name)| name.to_owned())
+}
+
+fn output(command: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(command).args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,73 @@
+//! Turns taken in rounds: every contender does a little of the same work, then all again, in one process.
+//!
+//! On a machine that others use too, what is measured a minute apart cannot be compared. Here each round puts the contenders
+//! within milliseconds of one another, begins with another one each time, and the minimum and the median over the rounds
+//! are what counts. Ratios are ratios of medians.
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+use crate::workload::{Lane, Measured};
+
+/// What one contender showed at one kind of work.
+#[derive(Clone, Debug)]
+pub struct Result {
+    /// The contender.
+    pub contender: &'static str,
+    /// The best round.
+    pub min_ns: f64,
+    /// The round in the middle.
+    pub median_ns: f64,
+    /// The share of requests that were refused, over all rounds.
+    pub refused: f64,
+}
+
+/// One kind of work, and what all showed at it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The kind of work, as the tables name it.
+    pub workload: String,
+    /// In the order of the lanes.
+    pub results: Vec<Result>,
+}
+
+/// How long a lane's turn should take.
+const TURN: Duration = Duration::from_millis(4);
+
+/// Runs so many rounds, each turn as many pairs as fit in a few milliseconds.
+pub fn run(workload: &str, lanes: &mut [Lane], rounds: usize) -> Row {
+    let pairs: Vec<u64> = lanes.iter_mut().map(calibrate).collect();
+    let mut turns: Vec<Vec<Measured>> = vec![Vec::new(); lanes.len()];
+    for round in 0..rounds {
+        for step in 0..lanes.len() {
+            let index = (round + step) % lanes.len();
+            turns[index].push((lanes[index].turn)(pairs[index]));
+        }
+    }
+    let results = lanes.iter().zip(&mut turns).map(|(lane, turns)| summary(lane.contender, turns)).collect();
+    Row { workload: workload.to_owned(), results }
+}
+
+/// The same lanes one after the other, by criterion, which has its own statistics and remembers the last run.
+pub fn criterion(criterion: &mut Criterion, workload: &str, lanes: &mut [Lane]) {
+    let mut group = criterion.benchmark_group(workload);
+    for lane in lanes {
+        group.bench_function(lane.contender, |bencher| {
+            bencher.iter_custom(|pairs| Duration::from_nanos((pairs as f64 * (lane.turn)(pairs).ns) as u64));
+        });
+    }
+    group.finish();
+}
+
+/// How many pairs fill a turn.
+fn calibrate(lane: &mut Lane) -> u64 {
+    let once = (lane.turn)(2048).ns.max(0.5);
+    ((TURN.as_nanos() as f64 / once) as u64).clamp(1024, 1 << 20)
+}
+
+fn summary(contender: &'static str, turns: &mut [Measured]) -> Result {
+    turns.sort_by(|one, other| one.ns.total_cmp(&other.ns));
+    let refused = turns.iter().map(|turn| turn.refused).sum::<f64>() / turns.len() as f64;
+    Result { contender, min_ns: turns[0].ns, median_ns: turns[turns.len() / 2].ns, refused }
+}

@@ -1,0 +1,59 @@
+//! The slowest allocation in a thousand, while threads replace their live sets at random.
+//!
+//! Each allocation is timed by itself; what two readings of the clock take with nothing between them is subtracted.
+
+use std::time::Instant;
+
+use super::{Lane, Measured, Pool, Work, together};
+use crate::contender::{Allocator, Contender, Shape};
+
+/// A lane whose `ns` is the 99.9th percentile of the allocations of all threads.
+pub fn tail<C: Contender + Sync + 'static>(shape: Shape, mut pools: Vec<Pool<C::Block>>) -> Lane
+where
+    C::Block: 'static,
+{
+    let arena = C::new(shape);
+    for (thread, pool) in pools.iter_mut().enumerate() {
+        pool.prepare(&mut arena.seat(thread));
+    }
+    let turn = move |pairs: u64| {
+        let results = together(&mut pools, |thread, pool, gate| {
+            let mut seat = arena.seat(thread);
+            let mut times_ns = Vec::with_capacity(pairs as usize);
+            pool.run(&mut seat, pairs / 8);
+            gate.pass();
+            let refused = timed(pool, &mut seat, pairs, &mut times_ns);
+            (times_ns, refused)
+        });
+        let refused: u64 = results.iter().map(|(_, refused)| refused).sum();
+        let mut times_ns: Vec<u64> = results.into_iter().flat_map(|(times_ns, _)| times_ns).collect();
+        times_ns.sort_unstable();
+        let slow = times_ns[times_ns.len() * 999 / 1000];
+        Measured { ns: slow.saturating_sub(clock_ns()) as f64, refused: refused as f64 / times_ns.len() as f64 }
+    };
+    Lane { contender: C::NAME, turn: Box::new(turn) }
+}
+
+fn timed<B: Send>(
+    pool: &mut Pool<B>,
+    seat: &mut impl Allocator<Block = B>,
+    pairs: u64,
+    times_ns: &mut Vec<u64>,
+) -> u64 {
+    let mut refused = 0;
+    for _ in 0..pairs {
+        let bytes = pool.make_room(seat);
+        let begin = Instant::now();
+        let block = seat.allocate(bytes);
+        times_ns.push(begin.elapsed().as_nanos() as u64);
+        refused += u64::from(!pool.keep(bytes, block, seat));
+    }
+    refused
+}
+
+/// The median of many readings with nothing between them.
+fn clock_ns() -> u64 {
+    let mut times_ns: Vec<u64> = (0..1001).map(|_| Instant::now().elapsed().as_nanos() as u64).collect();
+    times_ns.sort_unstable();
+    times_ns[500]
+}
