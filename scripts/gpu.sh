@@ -24,9 +24,13 @@ done
 executables build -p freehold-cuda --bin freehold --example kernel | while read -r path; do
     cp "$path" "$folder/$(basename "$path")"
 done
-executables bench -p freehold-benches --no-run --bench materialise_evict | while read -r path; do
-    cp "$path" "$folder/bench-materialise_evict"
+benches="materialise_evict allocate_free contention fragmentation resident_access"
+for bench in $benches; do
+    executables bench -p freehold-benches --no-run --bench "$bench" | while read -r path; do
+        cp "$path" "$folder/bench-$bench"
+    done
 done
+git describe --always --dirty > "$folder/commit"
 
 cat > "$folder/run.sh" <<'RUN'
 #!/bin/sh
@@ -47,6 +51,12 @@ for test in ./test-*; do part "$(basename "$test")" "$test" --test-threads 1; do
 part kernel ./kernel
 part main-job ./freehold
 part materialise_evict ./bench-materialise_evict --bench
+# What needs no card, but likes its cores: beside the peers, in interleaved rounds, each with its record.
+export FREEHOLD_CRITERION=0 FREEHOLD_COMMIT="$(cat commit)"
+for bench in allocate_free contention fragmentation resident_access; do
+    export FREEHOLD_CSV="$bench.csv"
+    part "$bench" "./bench-$bench" --bench
+done
 column -s, -t results.csv 2>/dev/null || cat results.csv
 exit $failed
 RUN

@@ -3,17 +3,14 @@
 //! First every contender is shown not to hand out a byte twice. Then criterion measures the pairs; then all take turns in
 //! rounds, from which come the table and the record. [`freehold_benches::report`] has the variables.
 
-use std::time::Duration;
-
-use criterion::Criterion;
 use freehold_benches::contender::{Alone, Shape};
 use freehold_benches::floors::{FetchAdd, LoadCas, MutexPair, Nothing};
-use freehold_benches::freehold::Freehold;
+use freehold_benches::freehold::{AnySlot, Freehold};
 use freehold_benches::peers::{BuddySystem, FrameAlloc, OffsetAllocator, RangeAlloc, Rlsf, Xalloc};
 use freehold_benches::random::Sizes;
-use freehold_benches::rounds::{self, Row};
-use freehold_benches::workload::{Burst, Lane, Pair, Pool, solo};
-use freehold_benches::{report, shadow};
+use freehold_benches::rounds::{Workload, measure};
+use freehold_benches::shadow;
+use freehold_benches::workload::{Burst, Pair, Pool, solo};
 
 /// A lane for each contender: `$make` is the work, made anew for each.
 macro_rules! everybody {
@@ -24,6 +21,7 @@ macro_rules! everybody {
             solo::<LoadCas, _>($shape, $make),
             solo::<MutexPair, _>($shape, $make),
             solo::<Freehold, _>($shape, $make),
+            solo::<AnySlot, _>($shape, $make),
             solo::<FrameAlloc, _>($shape, $make),
             solo::<Alone<Xalloc>, _>($shape, $make),
             solo::<Alone<OffsetAllocator>, _>($shape, $make),
@@ -33,9 +31,6 @@ macro_rules! everybody {
         ]
     };
 }
-
-/// One kind of work: its name, and everybody at it.
-type Workload = (String, Box<dyn Fn() -> Vec<Lane>>);
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -63,12 +58,12 @@ fn workloads() -> Vec<Workload> {
         let make = move || everybody!(Shape::gib(512), Burst::new(300, sizes));
         all.push((format!("burst of 300, {name}"), Box::new(make)));
     }
-    all.retain(|(name, _)| report::wanted(name));
     all
 }
 
 fn check() {
     shadow::verify_alone::<Freehold>();
+    shadow::verify_alone::<AnySlot>();
     shadow::verify_alone::<FrameAlloc>();
     shadow::verify_alone::<Alone<Xalloc>>();
     shadow::verify_alone::<Alone<OffsetAllocator>>();
@@ -79,16 +74,5 @@ fn check() {
 
 fn main() {
     check();
-    let workloads = workloads();
-    if report::criterion_wanted() {
-        let mut criterion = Criterion::default()
-            .warm_up_time(Duration::from_millis(100))
-            .measurement_time(Duration::from_millis(400))
-            .sample_size(20)
-            .configure_from_args();
-        workloads.iter().for_each(|(name, lanes)| rounds::criterion(&mut criterion, name, &mut lanes()));
-        criterion.final_summary();
-    }
-    let rows = workloads.iter().map(|(name, lanes)| rounds::run(name, &mut lanes(), report::rounds()));
-    report::publish("allocate_free", &rows.collect::<Vec<Row>>());
+    measure("allocate_free", workloads());
 }

@@ -4,18 +4,15 @@
 //! Times are of all threads together: half of one thread's is what two threads that do not meet would show.
 //! First every contender is shown not to hand out a byte twice. [`freehold_benches::report`] has the variables.
 
-use std::thread;
-use std::time::Duration;
-
-use criterion::Criterion;
 use freehold_benches::contender::{Contender, Locked, Shape};
 use freehold_benches::floors::{FetchAdd, LoadCas, MutexPair};
-use freehold_benches::freehold::Freehold;
+use freehold_benches::freehold::{AnySlot, Freehold};
 use freehold_benches::peers::{BuddySystem, FrameAlloc, OffsetAllocator, RangeAlloc, Rlsf, Xalloc};
 use freehold_benches::random::Sizes;
-use freehold_benches::rounds::{self, Row};
-use freehold_benches::workload::{Lane, Larson, Pair, Pool, crowd, tail};
-use freehold_benches::{report, shadow};
+use freehold_benches::rounds::{Workload, measure};
+use freehold_benches::shadow;
+use freehold_benches::workload::{Larson, Pair, Pool, crowd, tail};
+use std::thread;
 
 /// A lane for each contender: `$lane` makes it, `$works` is what each thread does, made anew for each contender.
 macro_rules! everybody {
@@ -25,6 +22,7 @@ macro_rules! everybody {
             $lane!(LoadCas, $shape, $works),
             $lane!(MutexPair, $shape, $works),
             $lane!(Freehold, $shape, $works),
+            $lane!(AnySlot, $shape, $works),
             $lane!(FrameAlloc, $shape, $works),
             $lane!(Locked<Xalloc>, $shape, $works),
             $lane!(Locked<OffsetAllocator>, $shape, $works),
@@ -46,9 +44,6 @@ macro_rules! tail_lane {
         tail::<$contender>($shape, $works)
     };
 }
-
-/// One kind of work: its name, and everybody at it.
-type Workload = (String, Box<dyn Fn() -> Vec<Lane>>);
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -91,6 +86,28 @@ fn workloads(threads: usize) -> Vec<Workload> {
     all
 }
 
+/// What more threads bring, in the same rounds: each contender by itself, on one thread, on two, and on all cores.
+fn scaling(cores: usize) -> Workload {
+    let make = move || {
+        let by_threads = |threads: usize| {
+            let name = |who: &str| format!("{who}, {threads}T");
+            [
+                crowd::<LoadCas, _>(Shape::gib(512), pairs(threads, 4 * KIB)).named(name("floor: load+CAS")),
+                crowd::<Freehold, _>(Shape::gib(512), pairs(threads, 4 * KIB)).named(name("freehold")),
+                crowd::<FrameAlloc, _>(Shape::gib(512), pairs(threads, 4 * KIB)).named(name("frame-alloc")),
+            ]
+        };
+        crowds(cores).into_iter().flat_map(by_threads).collect()
+    };
+    ("scaling of warm 4 KiB".to_owned(), Box::new(make))
+}
+
+/// One thread, two, and as many as there are cores.
+fn crowds(cores: usize) -> Vec<usize> {
+    let all = (cores > 2).then_some(cores);
+    [1, 2].into_iter().chain(all).collect()
+}
+
 fn check<C: Contender + Sync>(most: usize) {
     [2, most].into_iter().for_each(shadow::verify::<C>);
 }
@@ -98,6 +115,7 @@ fn check<C: Contender + Sync>(most: usize) {
 fn main() {
     let cores = thread::available_parallelism().map_or(1, usize::from).min(64);
     check::<Freehold>(cores);
+    check::<AnySlot>(cores);
     check::<FrameAlloc>(cores);
     check::<Locked<Xalloc>>(cores);
     check::<Locked<OffsetAllocator>>(cores);
@@ -105,19 +123,5 @@ fn main() {
     check::<Locked<BuddySystem>>(cores);
     check::<Locked<RangeAlloc>>(cores);
 
-    let mut crowds = vec![1, 2];
-    crowds.extend((cores > 2).then_some(cores));
-    let all = crowds.into_iter().flat_map(workloads);
-    let workloads: Vec<Workload> = all.filter(|(name, _)| report::wanted(name)).collect();
-    if report::criterion_wanted() {
-        let mut criterion = Criterion::default()
-            .warm_up_time(Duration::from_millis(100))
-            .measurement_time(Duration::from_millis(400))
-            .sample_size(20)
-            .configure_from_args();
-        workloads.iter().for_each(|(name, lanes)| rounds::criterion(&mut criterion, name, &mut lanes()));
-        criterion.final_summary();
-    }
-    let rows = workloads.iter().map(|(name, lanes)| rounds::run(name, &mut lanes(), report::rounds()));
-    report::publish("contention", &rows.collect::<Vec<Row>>());
+    measure("contention", crowds(cores).into_iter().skip(1).flat_map(workloads).chain([scaling(cores)]).collect());
 }

@@ -12,6 +12,7 @@ pub mod peers;
 // What they are given to do.
 pub mod random;
 pub mod shadow;
+pub mod trace;
 pub mod workload;
 
 // How it is told.

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::{env, fs, thread};
 
-use crate::rounds::Row;
+use crate::rounds::{Result, Row};
 
 /// The floor that ratios are over, where a row has it.
 const FLOOR: &str = "floor: load+CAS";
@@ -35,10 +35,28 @@ pub fn criterion_wanted() -> bool {
 /// Prints the table, and writes the record where a variable says so.
 pub fn publish(bench: &str, rows: &[Row]) {
     print!("{}", table(rows));
+    record(bench, &csv(rows));
+}
+
+/// The same for a bench whose table is its record: the columns aligned.
+pub fn publish_text(bench: &str, csv: &str) {
+    for line in csv.lines() {
+        let mut cells = line.split(',');
+        println!(
+            "{:<18}{}",
+            cells.next().unwrap_or_default(),
+            cells.map(|cell| format!("{cell:>36}")).collect::<String>()
+        );
+    }
+    record(bench, csv);
+}
+
+/// Says what was measured, where and how, and writes it above the record.
+fn record(bench: &str, csv: &str) {
     let header = header(bench);
     println!("\n{header}");
     if let Ok(path) = env::var("FREEHOLD_CSV") {
-        fs::write(&path, csv(&header, rows)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        fs::write(&path, format!("# {header}\n{csv}")).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 }
 
@@ -49,21 +67,22 @@ fn table(rows: &[Row]) -> String {
         _ = writeln!(text, "\n{:<34} {:>10} {:>10} {:>11}", row.workload, "median ns", "min ns", "over floor");
         for result in &row.results {
             let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.2}"));
+            let speed_up = speed_up(row, result).map_or(String::new(), |times| format!("   {times:.2} x one thread"));
             let refused =
                 if result.refused > 0.0 { format!("   {:.1}% refused", result.refused * 100.0) } else { String::new() };
-            let (name, median, min) = (result.contender, result.median_ns, result.min_ns);
-            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{refused}");
+            let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
+            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{speed_up}{refused}");
         }
     }
     text
 }
 
-fn csv(header: &str, rows: &[Row]) -> String {
-    let mut text = format!("# {header}\nworkload,contender,median_ns,min_ns,over_floor,refused_share\n");
+fn csv(rows: &[Row]) -> String {
+    let mut text = String::from("workload,contender,median_ns,min_ns,over_floor,refused_share\n");
     for row in rows {
         for result in &row.results {
             let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.3}"));
-            let (name, median, min) = (result.contender, result.median_ns, result.min_ns);
+            let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
             _ = writeln!(text, "{},{name},{median:.2},{min:.2},{ratio},{:.5}", row.workload, result.refused);
         }
     }
@@ -71,7 +90,14 @@ fn csv(header: &str, rows: &[Row]) -> String {
 }
 
 fn over_floor(row: &Row, ns: f64) -> Option<f64> {
-    row.results.iter().find(|result| result.contender == FLOOR).map(|floor| ns / floor.median_ns)
+    row.results.iter().find(|result| result.contender.starts_with(FLOOR)).map(|floor| ns / floor.median_ns)
+}
+
+/// How often the rate of the same contender on one thread, where a row has both.
+fn speed_up(row: &Row, result: &Result) -> Option<f64> {
+    let (name, _) = result.contender.rsplit_once(", ").filter(|(_, threads)| threads.ends_with('T'))?;
+    let one = row.results.iter().find(|other| other.contender == format!("{name}, 1T"))?;
+    Some(one.median_ns / result.median_ns)
 }
 
 /// Date, commit, machine, how busy it is, and the command.

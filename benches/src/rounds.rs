@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
+use crate::report;
 use crate::workload::{Lane, Measured};
+
+/// One kind of work: its name, and what makes everybody's lane at it, fresh.
+pub type Workload = (String, Box<dyn Fn() -> Vec<Lane>>);
 
 /// What one contender showed at one kind of work.
 #[derive(Clone, Debug)]
 pub struct Result {
     /// The contender.
-    pub contender: &'static str,
+    pub contender: String,
     /// The best round.
     pub min_ns: f64,
     /// The round in the middle.
@@ -33,10 +37,28 @@ pub struct Row {
 }
 
 /// How long a lane's turn should take.
-const TURN: Duration = Duration::from_millis(4);
+const TURN: Duration = Duration::from_millis(8);
+
+/// A bench's whole life: criterion's measurements, then the rounds, then the table and the record.
+pub fn measure(bench: &str, mut workloads: Vec<Workload>) {
+    workloads.retain(|(name, _)| report::wanted(name));
+    if report::criterion_wanted() {
+        let mut criterion = Criterion::default()
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(400))
+            .sample_size(20)
+            .configure_from_args();
+        workloads.iter().for_each(|(name, lanes)| by_criterion(&mut criterion, name, &mut lanes()));
+        criterion.final_summary();
+    }
+    if report::rounds() > 0 {
+        let rows = workloads.iter().map(|(name, lanes)| in_rounds(name, &mut lanes(), report::rounds()));
+        report::publish(bench, &rows.collect::<Vec<Row>>());
+    }
+}
 
 /// Runs so many rounds, each turn as many pairs as fit in a few milliseconds.
-pub fn run(workload: &str, lanes: &mut [Lane], rounds: usize) -> Row {
+pub fn in_rounds(workload: &str, lanes: &mut [Lane], rounds: usize) -> Row {
     let pairs: Vec<u64> = lanes.iter_mut().map(calibrate).collect();
     let mut turns: Vec<Vec<Measured>> = vec![Vec::new(); lanes.len()];
     for round in 0..rounds {
@@ -45,15 +67,15 @@ pub fn run(workload: &str, lanes: &mut [Lane], rounds: usize) -> Row {
             turns[index].push((lanes[index].turn)(pairs[index]));
         }
     }
-    let results = lanes.iter().zip(&mut turns).map(|(lane, turns)| summary(lane.contender, turns)).collect();
+    let results = lanes.iter().zip(&mut turns).map(|(lane, turns)| summary(&lane.contender, turns)).collect();
     Row { workload: workload.to_owned(), results }
 }
 
 /// The same lanes one after the other, by criterion, which has its own statistics and remembers the last run.
-pub fn criterion(criterion: &mut Criterion, workload: &str, lanes: &mut [Lane]) {
+pub fn by_criterion(criterion: &mut Criterion, workload: &str, lanes: &mut [Lane]) {
     let mut group = criterion.benchmark_group(workload);
     for lane in lanes {
-        group.bench_function(lane.contender, |bencher| {
+        group.bench_function(&lane.contender, |bencher| {
             bencher.iter_custom(|pairs| Duration::from_nanos((pairs as f64 * (lane.turn)(pairs).ns) as u64));
         });
     }
@@ -66,8 +88,8 @@ fn calibrate(lane: &mut Lane) -> u64 {
     ((TURN.as_nanos() as f64 / once) as u64).clamp(1024, 1 << 20)
 }
 
-fn summary(contender: &'static str, turns: &mut [Measured]) -> Result {
+fn summary(contender: &str, turns: &mut [Measured]) -> Result {
     turns.sort_by(|one, other| one.ns.total_cmp(&other.ns));
     let refused = turns.iter().map(|turn| turn.refused).sum::<f64>() / turns.len() as f64;
-    Result { contender, min_ns: turns[0].ns, median_ns: turns[turns.len() / 2].ns, refused }
+    Result { contender: contender.to_owned(), min_ns: turns[0].ns, median_ns: turns[turns.len() / 2].ns, refused }
 }

@@ -9,11 +9,8 @@ use frame_alloc::{PageSize, PhysRange, PhysicalAllocator, Provenance, RegionInit
 use super::memory::Memory;
 use crate::contender::{Allocator, Contender, Shape};
 
-/// Enough for blocks of 16 MiB of 512 bytes each.
-const ORDERS: usize = 16;
-
-/// `frame_alloc::SummaryBuddyAllocator`.
-pub struct FrameAlloc {
+/// `frame_alloc::SummaryBuddyAllocator` with so many orders; 16 are enough for blocks of 16 MiB in granules of 512 bytes.
+pub struct FrameAlloc<const ORDERS: usize = 16> {
     inner: SummaryBuddyAllocator<ORDERS, Exposed>,
     granule: PageSize,
     memory: Memory,
@@ -38,12 +35,12 @@ unsafe impl Provenance for Exposed {
     }
 }
 
-impl Contender for FrameAlloc {
+impl<const ORDERS: usize> Contender for FrameAlloc<ORDERS> {
     type Block = Frames;
-    type Seat<'a> = &'a FrameAlloc;
+    type Seat<'a> = &'a FrameAlloc<ORDERS>;
     const NAME: &str = "frame-alloc";
 
-    fn new(shape: Shape) -> FrameAlloc {
+    fn new(shape: Shape) -> Self {
         let granule = PageSize::from_log2(shape.granule.ilog2() as u8);
         let memory = Memory::new(shape.arena as usize, granule.bytes() << (ORDERS - 1));
         let inner = SummaryBuddyAllocator::new(granule);
@@ -53,12 +50,12 @@ impl Contender for FrameAlloc {
         FrameAlloc { inner, granule, memory, shape }
     }
 
-    fn seat(&self, _: usize) -> &FrameAlloc {
+    fn seat(&self, _: usize) -> &Self {
         self
     }
 }
 
-impl Allocator for &FrameAlloc {
+impl<const ORDERS: usize> Allocator for &FrameAlloc<ORDERS> {
     type Block = Frames;
 
     #[inline]

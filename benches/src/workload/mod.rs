@@ -25,7 +25,8 @@ use crate::contender::{Allocator, Contender, Shape};
 /// What one turn of a lane showed.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// Nanoseconds for a pair of allocate and free, or what else the lane measures. With several threads: of all together.
+    /// Nanoseconds for a pair of allocate and free, or what else the lane measures. With several threads: of all together,
+    /// so half of one thread's is what two threads show that do not meet.
     pub ns: f64,
     /// The share of requests that were refused.
     pub refused: f64,
@@ -34,9 +35,17 @@ pub struct Measured {
 /// One contender at one kind of work.
 pub struct Lane {
     /// The contender, as the tables name it.
-    pub contender: &'static str,
+    pub contender: String,
     /// Does so many pairs on each thread.
     pub turn: Box<dyn FnMut(u64) -> Measured>,
+}
+
+impl Lane {
+    /// The same under a name of its own, where one contender has several lanes in a row.
+    #[must_use]
+    pub fn named(self, contender: impl Into<String>) -> Lane {
+        Lane { contender: contender.into(), ..self }
+    }
 }
 
 /// One thread's part of a kind of work.
@@ -59,7 +68,7 @@ pub fn solo<C: Contender + 'static, W: Work<C::Block> + 'static>(shape: Shape, m
         let refused = work.run(&mut seat, pairs);
         summary(&[(begin.elapsed(), refused)], pairs)
     };
-    Lane { contender: C::NAME, turn: Box::new(turn) }
+    Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
 }
 
 /// As many threads as there are pieces of work, each with a seat of its own, at one arena.
@@ -83,7 +92,22 @@ where
         });
         summary(&results, pairs)
     };
-    Lane { contender: C::NAME, turn: Box::new(turn) }
+    Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
+}
+
+/// A thread for each step, which it repeats.
+pub fn repeat(contender: impl Into<String>, mut steps: Vec<impl FnMut() + Send + 'static>) -> Lane {
+    let turn = move |pairs| {
+        let results = together(&mut steps, |_, step, gate| {
+            (0..pairs / 8).for_each(|_| step());
+            gate.pass();
+            let begin = Instant::now();
+            (0..pairs).for_each(|_| step());
+            (begin.elapsed(), 0)
+        });
+        summary(&results, pairs)
+    };
+    Lane { contender: contender.into(), turn: Box::new(turn) }
 }
 
 /// The rates of the threads added up, so that one that the system stopped for a while does not count for all.
@@ -111,9 +135,12 @@ impl Gate {
     }
 }
 
-/// One thread for each state, all past the gate together.
+/// One thread for each state, all past the gate together; one state is the calling thread's.
 pub(crate) fn together<T: Send, R: Send>(states: &mut [T], work: impl Fn(usize, &mut T, &Gate) -> R + Sync) -> Vec<R> {
     let (gate, work) = (&Gate { missing: AtomicUsize::new(states.len()) }, &work);
+    if let [state] = states {
+        return vec![work(0, state, gate)];
+    }
     thread::scope(|scope| {
         let workers: Vec<_> =
             states.iter_mut().enumerate().map(|(index, state)| scope.spawn(move || work(index, state, gate))).collect();
