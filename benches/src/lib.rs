@@ -18,3 +18,4 @@ pub mod workload;
 // How it is told.
 pub mod report;
 pub mod rounds;
+mod stopwatch;

@@ -2,7 +2,7 @@
 //!
 //! | variable | what it does |
 //! | --- | --- |
-//! | `FREEHOLD_ROUNDS` | how many rounds (15); 0 for criterion's measurements alone |
+//! | `FREEHOLD_ROUNDS` | how many rounds (31); 0 for criterion's measurements alone |
 //! | `FREEHOLD_CRITERION` | `0` leaves criterion's measurements out |
 //! | `FREEHOLD_CSV` | where to write the record |
 //! | `FREEHOLD_ONLY` | only the kinds of work whose name contains this |
@@ -19,7 +19,7 @@ const FLOOR: &str = "floor: load+CAS";
 
 /// How many rounds are wanted.
 pub fn rounds() -> usize {
-    env::var("FREEHOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(15)
+    env::var("FREEHOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(31)
 }
 
 /// Whether this kind of work is wanted.

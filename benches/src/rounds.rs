@@ -36,8 +36,8 @@ pub struct Row {
     pub results: Vec<Result>,
 }
 
-/// How long a lane's turn should take.
-const TURN: Duration = Duration::from_millis(8);
+/// How long a lane's turn should take: short, so that on a busy machine most turns are not interrupted.
+const TURN: Duration = Duration::from_micros(1500);
 
 /// A bench's whole life: criterion's measurements, then the rounds, then the table and the record.
 pub fn measure(bench: &str, mut workloads: Vec<Workload>) {

@@ -12,7 +12,7 @@ mod tail;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use burst::Burst;
 pub use larson::Larson;
@@ -21,6 +21,7 @@ pub use pool::Pool;
 pub use tail::tail;
 
 use crate::contender::{Allocator, Contender, Shape};
+use crate::stopwatch::Stopwatch;
 
 /// What one turn of a lane showed.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ pub fn solo<C: Contender + 'static, W: Work<C::Block> + 'static>(shape: Shape, m
     let turn = move |pairs| {
         let mut seat = arena.seat(0);
         work.run(&mut seat, pairs / 8);
-        let begin = Instant::now();
+        let begin = Stopwatch::start(true);
         let refused = work.run(&mut seat, pairs);
         summary(&[(begin.elapsed(), refused)], pairs)
     };
@@ -77,7 +78,7 @@ where
     C: Contender + Sync + 'static,
     W: Work<C::Block> + 'static,
 {
-    let arena = C::new(shape);
+    let (arena, alone) = (C::new(shape), works.len() == 1);
     for (thread, work) in works.iter_mut().enumerate() {
         work.prepare(&mut arena.seat(thread));
     }
@@ -86,7 +87,7 @@ where
             let mut seat = arena.seat(thread);
             work.run(&mut seat, pairs / 8);
             gate.pass();
-            let begin = Instant::now();
+            let begin = Stopwatch::start(alone);
             let refused = work.run(&mut seat, pairs);
             (begin.elapsed(), refused)
         });
@@ -97,11 +98,12 @@ where
 
 /// A thread for each step, which it repeats.
 pub fn repeat(contender: impl Into<String>, mut steps: Vec<impl FnMut() + Send + 'static>) -> Lane {
+    let alone = steps.len() == 1;
     let turn = move |pairs| {
         let results = together(&mut steps, |_, step, gate| {
             (0..pairs / 8).for_each(|_| step());
             gate.pass();
-            let begin = Instant::now();
+            let begin = Stopwatch::start(alone);
             (0..pairs).for_each(|_| step());
             (begin.elapsed(), 0)
         });

@@ -7,6 +7,9 @@ use std::time::Instant;
 use super::{Lane, Measured, Pool, Work, together};
 use crate::contender::{Allocator, Contender, Shape};
 
+/// Allocations of a thread in a turn, at least: twenty are slower than the one that counts.
+const LEAST: u64 = 20_000;
+
 /// A lane whose `ns` is the 99.9th percentile of the allocations of all threads.
 pub fn tail<C: Contender + Sync + 'static>(shape: Shape, mut pools: Vec<Pool<C::Block>>) -> Lane
 where
@@ -17,6 +20,7 @@ where
         pool.prepare(&mut arena.seat(thread));
     }
     let turn = move |pairs: u64| {
+        let pairs = pairs.max(LEAST);
         let results = together(&mut pools, |thread, pool, gate| {
             let mut seat = arena.seat(thread);
             let mut times_ns = Vec::with_capacity(pairs as usize);
