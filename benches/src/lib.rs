@@ -19,3 +19,4 @@ pub mod workload;
 pub mod report;
 pub mod rounds;
 mod stopwatch;
+mod together;

@@ -60,37 +60,47 @@ fn record(bench: &str, csv: &str) {
     }
 }
 
-/// One line a contender under each kind of work: median (minimum), over the floor, refusals where there were some.
+/// One line a contender under each kind of work, and what there is to remark.
 fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
         _ = writeln!(text, "\n{:<34} {:>10} {:>10} {:>11}", row.workload, "median ns", "min ns", "over floor");
         for result in &row.results {
-            let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.2}"));
-            let speed_up = speed_up(row, result).map_or(String::new(), |times| format!("   {times:.2} x one thread"));
-            let refused =
-                if result.refused > 0.0 { format!("   {:.1}% refused", result.refused * 100.0) } else { String::new() };
             let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
-            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{speed_up}{refused}");
+            let (ratio, remarks) = (ratio(row, result, 2), remarks(row, result));
+            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{remarks}");
+        }
+    }
+    text
+}
+
+fn remarks(row: &Row, result: &Result) -> String {
+    let mut text = speed_up(row, result).map_or(String::new(), |times| format!("   {times:.2} x one thread"));
+    for (share, what) in [(result.refused, "refused"), (result.disturbed, "disturbed")] {
+        if share > 0.0 {
+            _ = write!(text, "   {:.1}% {what}", share * 100.0);
         }
     }
     text
 }
 
 fn csv(rows: &[Row]) -> String {
-    let mut text = String::from("workload,contender,median_ns,min_ns,over_floor,refused_share\n");
+    let mut text = String::from("workload,contender,median_ns,min_ns,over_floor,refused_share,disturbed_share\n");
     for row in rows {
         for result in &row.results {
-            let ratio = over_floor(row, result.median_ns).map_or(String::new(), |ratio| format!("{ratio:.3}"));
-            let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
-            _ = writeln!(text, "{},{name},{median:.2},{min:.2},{ratio},{:.5}", row.workload, result.refused);
+            let (work, name) = (row.workload.replace(',', ";"), result.contender.replace(',', ";"));
+            let (median, min, ratio) = (result.median_ns, result.min_ns, ratio(row, result, 3));
+            let (refused, disturbed) = (result.refused, result.disturbed);
+            _ = writeln!(text, "{work},{name},{median:.2},{min:.2},{ratio},{refused:.5},{disturbed:.2}");
         }
     }
     text
 }
 
-fn over_floor(row: &Row, ns: f64) -> Option<f64> {
-    row.results.iter().find(|result| result.contender.starts_with(FLOOR)).map(|floor| ns / floor.median_ns)
+/// Over the floor of the row, where it has one: medians.
+fn ratio(row: &Row, result: &Result, digits: usize) -> String {
+    let floor = row.results.iter().find(|result| result.contender.starts_with(FLOOR));
+    floor.map_or(String::new(), |floor| format!("{:.digits$}", result.median_ns / floor.median_ns))
 }
 
 /// How often the rate of the same contender on one thread, where a row has both.

@@ -25,6 +25,8 @@ pub struct Result {
     pub median_ns: f64,
     /// The share of requests that were refused, over all rounds.
     pub refused: f64,
+    /// The share of rounds that stayed disturbed however often they were taken again: a busy machine.
+    pub disturbed: f64,
 }
 
 /// One kind of work, and what all showed at it.
@@ -35,6 +37,9 @@ pub struct Row {
     /// In the order of the lanes.
     pub results: Vec<Result>,
 }
+
+/// How often a disturbed turn is taken again.
+const TRIES: usize = 10;
 
 /// How long a lane's turn should take: short, so that on a busy machine most turns are not interrupted.
 const TURN: Duration = Duration::from_micros(1500);
@@ -64,7 +69,7 @@ pub fn in_rounds(workload: &str, lanes: &mut [Lane], rounds: usize) -> Row {
     for round in 0..rounds {
         for step in 0..lanes.len() {
             let index = (round + step) % lanes.len();
-            turns[index].push((lanes[index].turn)(pairs[index]));
+            turns[index].push(turn(&mut lanes[index], pairs[index]));
         }
     }
     let results = lanes.iter().zip(&mut turns).map(|(lane, turns)| summary(&lane.contender, turns)).collect();
@@ -82,6 +87,18 @@ pub fn by_criterion(criterion: &mut Criterion, workload: &str, lanes: &mut [Lane
     group.finish();
 }
 
+/// A turn that was not disturbed, or the last of some that were.
+fn turn(lane: &mut Lane, pairs: u64) -> Measured {
+    let mut measured = (lane.turn)(pairs);
+    for _ in 1..TRIES {
+        if !measured.disturbed {
+            break;
+        }
+        measured = (lane.turn)(pairs);
+    }
+    measured
+}
+
 /// How many pairs fill a turn.
 fn calibrate(lane: &mut Lane) -> u64 {
     let once = (lane.turn)(2048).ns.max(0.5);
@@ -90,6 +107,12 @@ fn calibrate(lane: &mut Lane) -> u64 {
 
 fn summary(contender: &str, turns: &mut [Measured]) -> Result {
     turns.sort_by(|one, other| one.ns.total_cmp(&other.ns));
-    let refused = turns.iter().map(|turn| turn.refused).sum::<f64>() / turns.len() as f64;
-    Result { contender: contender.to_owned(), min_ns: turns[0].ns, median_ns: turns[turns.len() / 2].ns, refused }
+    let mean = |share: fn(&Measured) -> f64| turns.iter().map(share).sum::<f64>() / turns.len() as f64;
+    Result {
+        contender: contender.to_owned(),
+        min_ns: turns[0].ns,
+        median_ns: turns[turns.len() / 2].ns,
+        refused: mean(|turn| turn.refused),
+        disturbed: mean(|turn| f64::from(u8::from(turn.disturbed))),
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::contender::{Allocator, Contender, Shape};
 use crate::random::{Random, Sizes};
-use crate::workload::together;
+use crate::together::together;
 
 const STEPS: usize = 20_000;
 const MOST_LIVE: usize = 200;
@@ -38,8 +38,7 @@ pub fn verify<C: Contender + Sync>(threads: usize) {
     let arena = C::new(shape);
     let mut seeds: Vec<u64> = (0..threads as u64).collect();
     together(&mut seeds, |thread, seed, gate| {
-        gate.pass();
-        churn(&mut arena.seat(thread), &shadow, *seed, C::NAME);
+        gate.timed(|| churn(&mut arena.seat(thread), &shadow, *seed, C::NAME));
     });
 }
 

@@ -9,11 +9,6 @@ mod pair;
 mod pool;
 mod tail;
 
-use std::hint::spin_loop;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
-
 pub use burst::Burst;
 pub use larson::Larson;
 pub use pair::Pair;
@@ -21,7 +16,8 @@ pub use pool::Pool;
 pub use tail::tail;
 
 use crate::contender::{Allocator, Contender, Shape};
-use crate::stopwatch::Stopwatch;
+use crate::stopwatch::{self, Span};
+use crate::together::together;
 
 /// What one turn of a lane showed.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +27,8 @@ pub struct Measured {
     pub ns: f64,
     /// The share of requests that were refused.
     pub refused: f64,
+    /// Whether the system let the threads not run together: then this says little.
+    pub disturbed: bool,
 }
 
 /// One contender at one kind of work.
@@ -65,9 +63,7 @@ pub fn solo<C: Contender + 'static, W: Work<C::Block> + 'static>(shape: Shape, m
     let turn = move |pairs| {
         let mut seat = arena.seat(0);
         work.run(&mut seat, pairs / 8);
-        let begin = Stopwatch::start(true);
-        let refused = work.run(&mut seat, pairs);
-        summary(&[(begin.elapsed(), refused)], pairs)
+        summary(&[Span::of(|| {}, || work.run(&mut seat, pairs))], pairs)
     };
     Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
 }
@@ -78,7 +74,7 @@ where
     C: Contender + Sync + 'static,
     W: Work<C::Block> + 'static,
 {
-    let (arena, alone) = (C::new(shape), works.len() == 1);
+    let arena = C::new(shape);
     for (thread, work) in works.iter_mut().enumerate() {
         work.prepare(&mut arena.seat(thread));
     }
@@ -86,10 +82,7 @@ where
         let results = together(&mut works, |thread, work, gate| {
             let mut seat = arena.seat(thread);
             work.run(&mut seat, pairs / 8);
-            gate.pass();
-            let begin = Stopwatch::start(alone);
-            let refused = work.run(&mut seat, pairs);
-            (begin.elapsed(), refused)
+            gate.timed(|| work.run(&mut seat, pairs))
         });
         summary(&results, pairs)
     };
@@ -98,54 +91,24 @@ where
 
 /// A thread for each step, which it repeats.
 pub fn repeat(contender: impl Into<String>, mut steps: Vec<impl FnMut() + Send + 'static>) -> Lane {
-    let alone = steps.len() == 1;
     let turn = move |pairs| {
         let results = together(&mut steps, |_, step, gate| {
             (0..pairs / 8).for_each(|_| step());
-            gate.pass();
-            let begin = Stopwatch::start(alone);
-            (0..pairs).for_each(|_| step());
-            (begin.elapsed(), 0)
+            gate.timed(|| {
+                (0..pairs).for_each(|_| step());
+                0
+            })
         });
         summary(&results, pairs)
     };
     Lane { contender: contender.into(), turn: Box::new(turn) }
 }
 
-/// The rates of the threads added up, so that one that the system stopped for a while does not count for all.
-fn summary(threads: &[(Duration, u64)], pairs: u64) -> Measured {
-    let rate: f64 = threads.iter().map(|(time, _)| pairs as f64 / time.as_nanos().max(1) as f64).sum();
+/// All threads' spans and refusals as one turn, each of so many pairs.
+fn summary(threads: &[(Span, u64)], pairs: u64) -> Measured {
+    let spans: Vec<Span> = threads.iter().map(|(span, _)| *span).collect();
+    let (time, disturbed) = stopwatch::turn(&spans);
     let refused: u64 = threads.iter().map(|(_, refused)| refused).sum();
-    Measured { ns: 1.0 / rate, refused: refused as f64 / (pairs * threads.len() as u64) as f64 }
-}
-
-/// Where threads wait for one another without sleeping, so that they begin in the same microsecond.
-pub(crate) struct Gate {
-    missing: AtomicUsize,
-}
-
-impl Gate {
-    /// Bounded by the slowest thread's warm-up.
-    pub(crate) fn pass(&self) {
-        // Relaxed both: they agree on a moment, and pass nothing on.
-        self.missing.fetch_sub(1, Ordering::Relaxed);
-        let mut turns = 0_u32;
-        while self.missing.load(Ordering::Relaxed) > 0 {
-            turns += 1;
-            if turns.is_multiple_of(1024) { thread::yield_now() } else { spin_loop() }
-        }
-    }
-}
-
-/// One thread for each state, all past the gate together; one state is the calling thread's.
-pub(crate) fn together<T: Send, R: Send>(states: &mut [T], work: impl Fn(usize, &mut T, &Gate) -> R + Sync) -> Vec<R> {
-    let (gate, work) = (&Gate { missing: AtomicUsize::new(states.len()) }, &work);
-    if let [state] = states {
-        return vec![work(0, state, gate)];
-    }
-    thread::scope(|scope| {
-        let workers: Vec<_> =
-            states.iter_mut().enumerate().map(|(index, state)| scope.spawn(move || work(index, state, gate))).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
-    })
+    let all = (pairs * threads.len() as u64) as f64;
+    Measured { ns: time.as_nanos() as f64 / all, refused: refused as f64 / all, disturbed }
 }

@@ -4,8 +4,10 @@
 
 use std::time::Instant;
 
-use super::{Lane, Measured, Pool, Work, together};
+use super::{Lane, Measured, Pool, Work};
 use crate::contender::{Allocator, Contender, Shape};
+use crate::stopwatch::{self, Span};
+use crate::together::together;
 
 /// Allocations of a thread in a turn, at least: twenty are slower than the one that counts.
 const LEAST: u64 = 20_000;
@@ -25,15 +27,19 @@ where
             let mut seat = arena.seat(thread);
             let mut times_ns = Vec::with_capacity(pairs as usize);
             pool.run(&mut seat, pairs / 8);
-            gate.pass();
-            let refused = timed(pool, &mut seat, pairs, &mut times_ns);
-            (times_ns, refused)
+            let (span, refused) = gate.timed(|| timed(pool, &mut seat, pairs, &mut times_ns));
+            (span, refused, times_ns)
         });
-        let refused: u64 = results.iter().map(|(_, refused)| refused).sum();
-        let mut times_ns: Vec<u64> = results.into_iter().flat_map(|(times_ns, _)| times_ns).collect();
+        let spans: Vec<Span> = results.iter().map(|(span, ..)| *span).collect();
+        let refused: u64 = results.iter().map(|(_, refused, _)| refused).sum();
+        let mut times_ns: Vec<u64> = results.into_iter().flat_map(|(.., times_ns)| times_ns).collect();
         times_ns.sort_unstable();
         let slow = times_ns[times_ns.len() * 999 / 1000];
-        Measured { ns: slow.saturating_sub(clock_ns()) as f64, refused: refused as f64 / times_ns.len() as f64 }
+        Measured {
+            ns: slow.saturating_sub(clock_ns()) as f64,
+            refused: refused as f64 / (pairs * pools.len() as u64) as f64,
+            disturbed: stopwatch::turn(&spans).1,
+        }
     };
     Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
 }
