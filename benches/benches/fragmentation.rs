@@ -129,5 +129,6 @@ fn main() {
         });
     }
     csv.push('\n');
-    report::publish_text("fragmentation", &csv);
+    report::columns(&csv);
+    report::record("fragmentation", &csv);
 }

@@ -32,14 +32,8 @@ pub fn criterion_wanted() -> bool {
     env::var("FREEHOLD_CRITERION").map_or(true, |value| value != "0")
 }
 
-/// Prints the table, and writes the record where a variable says so.
-pub fn publish(bench: &str, rows: &[Row]) {
-    print!("{}", table(rows));
-    record(bench, &csv(rows));
-}
-
-/// The same for a bench whose table is its record: the columns aligned.
-pub fn publish_text(bench: &str, csv: &str) {
+/// Prints the lines of a record with their columns aligned.
+pub fn columns(csv: &str) {
     for line in csv.lines() {
         let mut cells = line.split(',');
         println!(
@@ -48,11 +42,10 @@ pub fn publish_text(bench: &str, csv: &str) {
             cells.map(|cell| format!("{cell:>36}")).collect::<String>()
         );
     }
-    record(bench, csv);
 }
 
 /// Says what was measured, where and how, and writes it above the record.
-fn record(bench: &str, csv: &str) {
+pub fn record(bench: &str, csv: &str) {
     let header = header(bench);
     println!("\n{header}");
     if let Ok(path) = env::var("FREEHOLD_CSV") {
@@ -61,15 +54,12 @@ fn record(bench: &str, csv: &str) {
 }
 
 /// One line a contender under each kind of work, and what there is to remark.
-fn table(rows: &[Row]) -> String {
-    let mut text = String::new();
-    for row in rows {
-        _ = writeln!(text, "\n{:<34} {:>10} {:>10} {:>11}", row.workload, "median ns", "min ns", "over floor");
-        for result in &row.results {
-            let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
-            let (ratio, remarks) = (ratio(row, result, 2), remarks(row, result));
-            _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{remarks}");
-        }
+pub(crate) fn table(row: &Row) -> String {
+    let mut text = format!("\n{:<34} {:>10} {:>10} {:>11}\n", row.workload, "median ns", "min ns", "over floor");
+    for result in &row.results {
+        let (name, median, min) = (&result.contender, result.median_ns, result.min_ns);
+        let (ratio, remarks) = (ratio(row, result, 2), remarks(row, result));
+        _ = writeln!(text, "  {name:<32} {median:>10.1} {min:>10.1} {ratio:>11}{remarks}");
     }
     text
 }
@@ -84,7 +74,8 @@ fn remarks(row: &Row, result: &Result) -> String {
     text
 }
 
-fn csv(rows: &[Row]) -> String {
+/// The rows as a record.
+pub(crate) fn csv(rows: &[Row]) -> String {
     let mut text = String::from("workload,contender,median_ns,min_ns,over_floor,refused_share,disturbed_share\n");
     for row in rows {
         for result in &row.results {
