@@ -104,10 +104,10 @@ fn turn(lane: &mut Lane, pairs: u64) -> Measured {
     measured
 }
 
-/// How many pairs fill a turn.
+/// How many pairs a thread does in a turn.
 fn calibrate(lane: &mut Lane) -> u64 {
-    let once = (lane.turn)(2048).ns.max(0.5);
-    ((TURN.as_nanos() as f64 / once) as u64).clamp(1024, 1 << 20)
+    let once_ns = (lane.turn)(2048).ns.max(0.5) * lane.threads as f64;
+    ((TURN.as_nanos() as f64 / once_ns) as u64).clamp(1024, 1 << 20)
 }
 
 /// Rounds that stayed disturbed count only where hardly any other is left.

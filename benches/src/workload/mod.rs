@@ -35,6 +35,8 @@ pub struct Measured {
 pub struct Lane {
     /// The contender, as the tables name it.
     pub contender: String,
+    /// On so many threads.
+    pub threads: usize,
     /// Does so many pairs on each thread.
     pub turn: Box<dyn FnMut(u64) -> Measured>,
 }
@@ -65,7 +67,7 @@ pub fn solo<C: Contender + 'static, W: Work<C::Block> + 'static>(shape: Shape, m
         work.run(&mut seat, pairs / 8);
         summary(&[Span::of(|| {}, || work.run(&mut seat, pairs))], pairs)
     };
-    Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
+    Lane { contender: C::NAME.to_owned(), threads: 1, turn: Box::new(turn) }
 }
 
 /// As many threads as there are pieces of work, each with a seat of its own, at one arena.
@@ -74,7 +76,7 @@ where
     C: Contender + Sync + 'static,
     W: Work<C::Block> + 'static,
 {
-    let arena = C::new(shape);
+    let (arena, threads) = (C::new(shape), works.len());
     for (thread, work) in works.iter_mut().enumerate() {
         work.prepare(&mut arena.seat(thread));
     }
@@ -86,11 +88,12 @@ where
         });
         summary(&results, pairs)
     };
-    Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
+    Lane { contender: C::NAME.to_owned(), threads, turn: Box::new(turn) }
 }
 
 /// A thread for each step, which it repeats.
 pub fn repeat(contender: impl Into<String>, mut steps: Vec<impl FnMut() + Send + 'static>) -> Lane {
+    let threads = steps.len();
     let turn = move |pairs| {
         let results = together(&mut steps, |_, step, gate| {
             (0..pairs / 8).for_each(|_| step());
@@ -101,7 +104,7 @@ pub fn repeat(contender: impl Into<String>, mut steps: Vec<impl FnMut() + Send +
         });
         summary(&results, pairs)
     };
-    Lane { contender: contender.into(), turn: Box::new(turn) }
+    Lane { contender: contender.into(), threads, turn: Box::new(turn) }
 }
 
 /// All threads' spans and refusals as one turn, each of so many pairs.

@@ -17,7 +17,7 @@ pub fn tail<C: Contender + Sync + 'static>(shape: Shape, mut pools: Vec<Pool<C::
 where
     C::Block: 'static,
 {
-    let arena = C::new(shape);
+    let (arena, threads) = (C::new(shape), pools.len());
     for (thread, pool) in pools.iter_mut().enumerate() {
         pool.prepare(&mut arena.seat(thread));
     }
@@ -41,7 +41,7 @@ where
             disturbed: stopwatch::turn(&spans).1,
         }
     };
-    Lane { contender: C::NAME.to_owned(), turn: Box::new(turn) }
+    Lane { contender: C::NAME.to_owned(), threads, turn: Box::new(turn) }
 }
 
 fn timed<B: Send>(
