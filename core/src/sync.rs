@@ -50,13 +50,15 @@ pub(crate) fn sequentially_consistent() {
 }
 
 /// Part of a value that is published by its address: under loom, whoever follows the address must find the value finished and not
-/// yet gone. Elsewhere nothing.
+/// yet gone, and a value that never goes is reported as a leak. Elsewhere nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
     #[cfg(freehold_loom)]
     mark: atomic::AtomicU64,
     #[cfg(freehold_loom)]
     reading: loom::cell::UnsafeCell<()>,
+    #[cfg(freehold_loom)]
+    allocated: Option<loom::alloc::Track<()>>,
 }
 
 // SAFETY: nothing is ever reached through the cell. Loom watches who looks at it, and whether that is ordered before its end.
@@ -66,7 +68,9 @@ unsafe impl Sync for Finished {}
 
 impl Finished {
     /// Last thing before the publication.
-    pub(crate) fn mark(&self) {
+    pub(crate) fn mark(&mut self) {
+        #[cfg(freehold_loom)]
+        self.allocated.replace(loom::alloc::Track::new(()));
         // Relaxed: the publication is to order this, and the model is to see whether it does.
         #[cfg(freehold_loom)]
         self.mark.store(1, atomic::Ordering::Relaxed);
@@ -82,7 +86,9 @@ impl Finished {
     }
 
     /// In place of freeing the memory under loom, so that who still follows the address is caught and not undefined.
-    pub(crate) fn gone(&self) {
+    pub(crate) fn gone(&mut self) {
+        #[cfg(freehold_loom)]
+        self.allocated.take();
         // Relaxed: as in `mark`.
         #[cfg(freehold_loom)]
         self.mark.store(2, atomic::Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! Between a newcomer's look at the word and its exchange another job comes and goes: the number is the same again, and what
-//! that job wrote must be seen all the same.
+//! that job wrote must be seen all the same; by who enters without having waited, and by who was about to wait.
 use freehold_core::{Bytes, MemoryPool};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -23,16 +23,16 @@ fn an_equal_number_is_not_the_same_holder() {
         let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());
         let memory = Arc::new(Memory(UnsafeCell::new(0)));
         let (their_pool, theirs) = (pool.clone(), memory.clone());
-        let thread = loom::thread::spawn(move || {
-            for _ in 0..2 {
-                let Ok(_lease) = their_pool.try_acquire(1) else { return };
-                write(&theirs);
-            }
+        let newcomer = loom::thread::spawn(move || {
+            let lease = loom::future::block_on(their_pool.acquire_async(1)).unwrap();
+            write(&theirs);
+            drop(lease);
         });
-        let lease = loom::future::block_on(pool.acquire_async(1)).unwrap();
-        write(&memory);
-        drop(lease);
-        thread.join().unwrap();
+        for _ in 0..2 {
+            let Ok(_lease) = pool.try_acquire(1) else { break };
+            write(&memory);
+        }
+        newcomer.join().unwrap();
     });
     assert!(SCHEDULES.load(Relaxed) > 1);
 }

@@ -6,13 +6,14 @@
 //! and leaves a mark beside the count; a last one that sees the mark takes the stack, and frees it if the count is still (or
 //! again) 0 thereafter.
 //!
-//! | edge | writer | reader | what becomes visible |
-//! | --- | --- | --- | --- |
-//! | R1 | `leave` and `sweep` (Release) | `enter` (Acquire) | that the word has no ledger that is being freed |
-//! | R2 | `leave` (Release) | the last `leave`, `sweep` (Acquire) | that all reading is over |
-//! | R3 | `push` (Release) | `take_all` (Acquire) | the links of the stack |
+//! | edge | writer | reader | what becomes visible | without it fails |
+//! | --- | --- | --- | --- | --- |
+//! | R1 | `leave` (Release) | `enter` (Acquire) | that the word has no ledger that is being freed | `admission_replaced_ledger_outlives_its_readers` |
+//! | R2 | `leave` (Release) | the last `leave`, `sweep` (Acquire) | that all reading is over | the same; for `sweep` `admission_swept_ledger_has_no_late_reader` |
+//! | R3 | `push` (Release) | `take_all` (Acquire) | the links of the stack | `admission_no_replaced_ledger_is_lost` |
 //!
-//! The loom test `admission_replaced_ledger_outlives_its_readers` fails without R1 and without R2.
+//! All writers of `inside` are read-modify-writes, so each continues the release sequences of those before it: who enters after a
+//! sweep acquires from every `leave` before it, and `sweep` has nothing of its own to release.
 //!
 //! Progress: lock-free, nobody waits for readers. A thread stopped inside delays the freeing of what is replaced meanwhile, and so
 //! do operations that overlap without a gap; what they leave is freed at a later gap, at the latest with the pool.
@@ -53,7 +54,7 @@ pub(super) struct Inside<'r> {
 impl Published {
     /// Gives the ledger up to an address, even and not 0.
     pub(super) fn publish(ledger: Ledger) -> u64 {
-        let published = Box::new(Published { ledger, finished: Finished::default(), older: AtomicU64::new(0) });
+        let mut published = Box::new(Published { ledger, finished: Finished::default(), older: AtomicU64::new(0) });
         published.finished.mark();
         Box::into_raw(published).expose_provenance() as u64
     }
@@ -66,7 +67,7 @@ impl Published {
     /// The address comes from `publish`, nobody else can reach it any more, and this is done once.
     pub(super) unsafe fn free(address: u64) {
         // SAFETY: what the caller promises.
-        let published = unsafe { Box::from_raw(Published::at(address)) };
+        let mut published = unsafe { Box::from_raw(Published::at(address)) };
         published.finished.gone();
         #[cfg(freehold_loom)]
         Box::leak(published).ledger.forget_waiters();
@@ -102,8 +103,9 @@ impl Retired {
     /// Frees what is on the stack if there is a moment, after we took it, in which nobody is inside.
     fn sweep(&self) {
         let taken = self.take_all();
-        // AcqRel: R1 and R2, as in `leave`. Relaxed on failure: nothing is concluded from it.
-        if self.inside.compare_exchange(LEFT, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        // Acquire: R2, pairs with the Release in `leave`. (R1 needs nothing here: a read-modify-write hides no earlier Release.)
+        // Relaxed on failure: nothing is concluded from it.
+        if self.inside.compare_exchange(LEFT, 0, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             // SAFETY: all that we took was replaced before that moment: nobody reaches it any more.
             Retired::for_each(taken, |address| unsafe { Published::free(address) });
         } else {
