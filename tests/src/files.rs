@@ -58,3 +58,16 @@ pub fn pattern(seed: u64, length: usize) -> Vec<u8> {
         |index: u64| (seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 24;
     (0..length as u64).map(|index| word(index) as u8).collect()
 }
+
+/// Every Rust source under `folder`, in the order of their paths.
+///
+/// # Panics
+/// Where there is no such folder.
+#[must_use]
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry of the folder").path()).collect();
+    paths.sort();
+    let of = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+    paths.into_iter().flat_map(of).filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+}
