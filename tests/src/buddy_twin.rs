@@ -1,7 +1,7 @@
 //! The naive twin of the buddy: a list of flags, one a granule. Slow, obvious, and right.
 
 /// An arena as one flag a granule: true is taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Twin {
     taken: Vec<bool>,
 }
