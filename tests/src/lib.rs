@@ -1,6 +1,7 @@
 //! Naive twins: the simplest models that can be right, against which the real structures are run; and the world in which
 //! behaviours are shown.
 
+pub mod buddy_oracle;
 pub mod buddy_twin;
 pub mod eviction_twin;
 pub mod files;

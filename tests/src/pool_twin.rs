@@ -51,12 +51,17 @@ impl PoolTwin {
         (self.queue.len() as u64, self.queue.iter().map(|waiter| waiter.3 as u64).sum())
     }
 
-    /// Asks without waiting.
+    /// Asks without waiting. Who is admitted past others who wait counts as an arrival.
     pub fn try_acquire(&mut self, bytes: u64, class: u8) -> Answer {
+        let past_others = bytes > 0 && !self.queue.is_empty();
         match self.ask(usize::MAX, bytes, class, self.arrivals) {
             Answer::Waiting => {
                 self.queue.retain(|waiter| waiter.2 != usize::MAX);
                 Answer::Full
+            }
+            Answer::Admitted if past_others => {
+                self.arrivals += 1;
+                Answer::Admitted
             }
             answer => answer,
         }

@@ -93,6 +93,19 @@ fn a_low_class_is_passed_by_as_many_later_arrivals_as_ageing_says() {
 }
 
 #[test]
+fn a_low_class_is_passed_by_no_more_of_those_who_only_try() {
+    const AGEING: u32 = 5;
+    let pool = MemoryPool::with_fairness(Bytes(4), Fairness::Priority { ageing: AGEING }).unwrap();
+    let held = pool.try_acquire(3).unwrap();
+    let mut low = queue(&pool, 4, 0);
+    let high = AdmissionRequest::new(Bytes(1)).with_class(1);
+    let passed = (0..100).filter(|_| pool.try_acquire(high).is_ok()).count();
+    assert_eq!(passed, AGEING as usize, "each went before it, as a later arrival that waits would have");
+    drop(held);
+    assert!(served(&mut low).is_some());
+}
+
+#[test]
 fn asking_for_more_behind_a_large_waiter_has_its_ways_out() {
     let pool = MemoryPool::new(Bytes(4)).unwrap();
     let mut job = pool.try_acquire(2).unwrap();

@@ -68,18 +68,21 @@ impl MemoryPool {
             let place = self.fairness.place(request.class, self.ticket(waker.is_some()));
             self.entering(ledger, place, request.bytes, waker)
         })?;
-        match (entered, self.fits_total(request.bytes)) {
+        match (&entered, self.fits_total(request.bytes)) {
+            (Entered::Admitted, _) if waker.is_none() => _ = self.ticket(true),
             (Entered::Waiting(place), Err(refused)) => {
                 // The total was lowered meanwhile, too early to find us in the queue.
-                self.withdraw(place, request.bytes);
-                Err(refused)
+                self.withdraw(*place, request.bytes);
+                return Err(refused);
             }
-            (entered, _) => Ok(entered),
+            _ => {}
         }
+        Ok(entered)
     }
 
-    /// Drawn anew in each attempt, so that tickets stand in the order in which attempts succeed. Who would not wait draws none,
-    /// and so ages nobody. Relaxed: the exchange of the word orders those who matter to each other.
+    /// Drawn anew in each attempt, so that tickets stand in the order in which attempts succeed. Who would not wait draws one only
+    /// when it was admitted, past others who wait: it ages them as any later arrival does. To be refused ages nobody. Relaxed:
+    /// the exchange of the word orders those who matter to each other.
     fn ticket(&self, may_wait: bool) -> u64 {
         if may_wait { self.tickets.fetch_add(1, Ordering::Relaxed) } else { self.tickets.load(Ordering::Relaxed) }
     }
