@@ -97,8 +97,8 @@ E2 % buddy/desk.rs % freed % Release > Relaxed % buddy_verdict_sees_a_hole_that_
 E2 % buddy/desk.rs % drop % Release > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/desk.rs % sequence % Acquire > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/search.rs % next_free % Acquire > Relaxed % buddy_verdict_sees_a_hole_that_moves
-E2 % buddy/search.rs % next_free % 2 Acquire > Relaxed % buddy_verdict_sees_a_hole_that_moves
-E2 % buddy/tree.rs % free_around % Acquire > Relaxed % buddy_verdict_sees_a_split_across_words
+E2 % buddy/search.rs % next_free % 2 Acquire > Relaxed % buddy_verdict_sees_a_cleared_mark
+E2 % buddy/tree.rs % free_around % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
 E3 % buddy/release.rs % mark % sequentially_consistent(); > % buddy_mark_is_not_lost
 E3 % buddy/search.rs % clear_mark % sequentially_consistent(); > % buddy_mark_is_not_lost
 E4 % buddy/desk.rs % acquire % Acquire > Relaxed % buddy_slot_changes_hands
