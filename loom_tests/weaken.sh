@@ -14,7 +14,8 @@
 set -uf
 cd "$(dirname "$0")/.." || exit 1
 target="${CARGO_TARGET_DIR:-$PWD/target}/weaken"
-copy=$(mktemp -d)
+copy="$target/copy"
+rm -rf "$copy" && mkdir -p "$copy" || exit 1
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 1' INT TERM
 cp -r core loom_tests Cargo.lock "$copy/"

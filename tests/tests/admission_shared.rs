@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use freehold_core::{AcquireError, Bytes};
+use freehold_core::{AcquireError, Bytes, LeaseError};
 use freehold_cuda::admission::shared::{SharedPool, SharedPoolError};
 
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -273,4 +273,42 @@ fn processes_killed_at_any_moment_lose_no_byte() {
     }
     assert_eq!(pool.available_bytes().unwrap(), TOTAL);
     drop(pool.try_acquire(TOTAL).unwrap());
+}
+
+#[test]
+fn a_lease_is_split_merged_shrunk_and_grown() {
+    let (name, elsewhere) = (Name::new("parts"), Name::new("elsewhere"));
+    let pool = name.join();
+    let free = || pool.available_bytes().unwrap();
+    let mut job = pool.acquire(Bytes(600)).unwrap();
+    let frame = job.split(Bytes(200)).unwrap();
+    assert_eq!((job.nbytes(), frame.nbytes(), free()), (Bytes(400), Bytes(200), Bytes(400)));
+    assert_eq!(job.split(Bytes(401)).unwrap_err(), LeaseError::NotHeld { requested: Bytes(401), held: Bytes(400) });
+
+    let foreign = elsewhere.join().acquire(Bytes(5)).unwrap();
+    let foreign = job.merge(foreign).unwrap_err();
+    assert_eq!((job.nbytes(), foreign.nbytes()), (Bytes(400), Bytes(5)), "another pool's bytes stay its own");
+    job.merge(frame).unwrap();
+    assert_eq!((job.nbytes(), free()), (Bytes(600), Bytes(400)));
+
+    job.shrink(Bytes(100)).unwrap();
+    assert_eq!((job.nbytes(), free()), (Bytes(500), Bytes(500)));
+    assert_eq!(job.shrink(Bytes(501)).unwrap_err(), LeaseError::NotHeld { requested: Bytes(501), held: Bytes(500) });
+    job.try_grow(Bytes(500)).unwrap();
+    let refused = || AcquireError::Full { requested: Bytes(1), available: Bytes(0), waiting: 0 };
+    assert!(matches!(job.try_grow(Bytes(1)).unwrap_err(), SharedPoolError::Acquire(why) if why == refused()));
+    assert_eq!(job.nbytes(), TOTAL, "it still holds what it held");
+
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| pool.acquire(Bytes(300)).unwrap().nbytes());
+        let mut queued = || {
+            let refused = job.try_grow(Bytes(1)).unwrap_err();
+            matches!(refused, SharedPoolError::Acquire(AcquireError::Full { waiting: 1, .. }))
+        };
+        until("the other queues", &mut queued);
+        job.shrink(Bytes(300)).unwrap();
+        assert_eq!(waiting.join().unwrap(), Bytes(300), "what it gives up goes to who waits");
+    });
+    drop(job);
+    assert_eq!(free(), TOTAL);
 }

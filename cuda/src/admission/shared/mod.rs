@@ -15,6 +15,7 @@
 
 mod books;
 mod error;
+mod lease;
 mod locks;
 mod segment;
 mod watch;
@@ -24,11 +25,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use freehold_core::{AcquireError, Bytes, LeaseError};
+use freehold_core::{AcquireError, Bytes};
 use parking_lot::Mutex;
 use rustix::thread::futex;
 
 pub use error::SharedPoolError;
+pub use lease::SharedLease;
 use segment::{Everyone, GRANTED, Segment, WAITING};
 use watch::Watch;
 
@@ -50,13 +52,6 @@ use watch::Watch;
 /// ```
 #[derive(Clone)]
 pub struct SharedPool(Arc<Member>);
-
-/// Bytes of a shared pool that are ours until released or dropped, or until this process ends.
-#[must_use = "a lease that is dropped at once admits nothing"]
-pub struct SharedLease {
-    member: Arc<Member>,
-    bytes: Bytes,
-}
 
 /// This process as a member of one pool.
 struct Member {
@@ -131,12 +126,8 @@ impl SharedPool {
     /// # Errors
     /// As `acquire`, and [`AcquireError::Full`].
     pub fn try_acquire(&self, bytes: Bytes) -> Result<SharedLease, SharedPoolError> {
-        let turn = self.0.turn()?;
-        if turn.take_or_bury(bytes)? {
-            return Ok(self.lease(bytes));
-        }
-        let available = Bytes(turn.free());
-        Err(AcquireError::Full { requested: bytes, available, waiting: turn.waiting() }.into())
+        self.0.take_now(bytes)?;
+        Ok(self.lease(bytes))
     }
 
     fn acquire_until(&self, bytes: Bytes, deadline: Option<Instant>) -> Result<SharedLease, SharedPoolError> {
@@ -158,39 +149,7 @@ impl SharedPool {
     }
 
     fn lease(&self, bytes: Bytes) -> SharedLease {
-        SharedLease { member: self.0.clone(), bytes }
-    }
-}
-
-impl SharedLease {
-    /// How many bytes it holds: 0 after its release.
-    #[must_use]
-    pub fn nbytes(&self) -> Bytes {
-        self.bytes
-    }
-
-    /// Gives the bytes back; a second release and the drop find nothing to give.
-    pub fn release(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.member.give_back(bytes);
-    }
-
-    /// Cuts `bytes` off into a lease of their own.
-    ///
-    /// # Errors
-    /// [`LeaseError::NotHeld`] if it holds fewer.
-    pub fn split(&mut self, bytes: Bytes) -> Result<SharedLease, LeaseError> {
-        if bytes > self.bytes {
-            return Err(LeaseError::NotHeld { requested: bytes, held: self.bytes });
-        }
-        self.bytes = self.bytes - bytes;
-        Ok(SharedLease { member: self.member.clone(), bytes })
-    }
-}
-
-impl Drop for SharedLease {
-    fn drop(&mut self) {
-        self.release();
+        SharedLease::of(self.0.clone(), bytes)
     }
 }
 
@@ -213,6 +172,15 @@ impl Member {
             return Err(SharedPoolError::Forked);
         }
         Ok(Turn { member: self, _everyone: self.segment.begin()? })
+    }
+
+    fn take_now(&self, bytes: Bytes) -> Result<(), SharedPoolError> {
+        let turn = self.turn()?;
+        if turn.take_or_bury(bytes)? {
+            return Ok(());
+        }
+        let available = Bytes(turn.free());
+        Err(AcquireError::Full { requested: bytes, available, waiting: turn.waiting() }.into())
     }
 
     fn give_back(&self, bytes: Bytes) {
@@ -262,11 +230,5 @@ impl fmt::Debug for SharedPool {
             .field("cell", &self.0.cell)
             .field("total", &self.total_bytes())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SharedLease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedLease").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
