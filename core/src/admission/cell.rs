@@ -2,7 +2,7 @@
 //!
 //! | edge | writer | reader | what becomes visible | without it fails |
 //! | --- | --- | --- | --- | --- |
-//! | A1 | give-back (Release in `give`, in `publish`) | admission (Acquire in `take`, in `publish`) | what the last holder did with the bytes | `admission_release_races_enqueue`, `admission_equal_number_newer_holder` |
+//! | A1 | give-back (Release in `give`, in `publish`) | admission (Acquire in `take`, in `publish`, in `nobody_waits`) | what the last holder did with the bytes | `admission_release_races_enqueue`, `admission_equal_number_newer_holder` |
 //! | A2 | `publish` (Release) | `settle` (Acquire) | the ledger's content | `admission_release_races_enqueue`, `admission_fifo_order` |
 //!
 //! Progress: lock-free. A compare-exchange fails only because another operation succeeded, and nobody waits for anybody. A
@@ -124,6 +124,12 @@ impl Cell {
     /// Who waits and what is free, as of one moment.
     pub(super) fn read<T>(&self, of: impl Fn(&Ledger) -> T) -> T {
         self.update(|ledger| Step::Stay(of(ledger)))
+    }
+
+    /// Whether nobody waits: for who waited, so that it was served.
+    pub(super) fn nobody_waits(&self) -> bool {
+        // Acquire: A1, pairs with the Release in `publish` of whoever served us, and of the bytes' last holder before it.
+        Word(self.word.load(Ordering::Acquire)).read().is_ok()
     }
 
     /// What the word says, if it is plain. Relaxed: a number that is old as soon as it is read.

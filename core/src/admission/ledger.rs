@@ -1,17 +1,16 @@
 //! The contended state as an immutable value: free bytes and the queue, with every decision a pure function.
 //!
 //! A ledger is never changed once it is published: an operation makes the next one and swaps it in, so "debit the bytes"
-//! and "the waiter has them" are one step, and a thread stopped anywhere holds nobody up. The queue is a persistent tree
-//! ordered by [`Place`]: the next ledger shares all but a path of O(log waiters) nodes with the one before.
+//! and "the waiter has them" are one step, and a thread stopped anywhere holds nobody up.
 //!
 //! **Served.** No published ledger of an open pool has a waiter whom the policy would admit. Whatever frees bytes,
 //! removes a waiter or changes the total therefore ends in [`Ledger::serve`].
 
 use alloc::vec::Vec;
 use core::task::Waker;
-use rpds::RedBlackTreeMapSync;
 
 use super::fairness::{Fairness, Place};
+use super::queue::Queue;
 use super::word::Plain;
 
 /// One who waits.
@@ -27,7 +26,7 @@ pub(super) struct Ledger {
     pub(super) free: i64,
     pub(super) closed: bool,
     pub(super) waiting_bytes: u64,
-    queue: RedBlackTreeMapSync<Place, Waiter>,
+    queue: Queue,
 }
 
 /// What the pool's total and policy are while a decision is made.
@@ -42,8 +41,7 @@ pub(super) type Next = (Ledger, Vec<Waker>);
 
 impl Ledger {
     pub(super) fn without_queue(plain: Plain) -> Ledger {
-        let queue = RedBlackTreeMapSync::new_sync();
-        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue }
+        Ledger { free: plain.free, closed: plain.closed, waiting_bytes: 0, queue: Queue::Nobody }
     }
 
     /// What a plain word can say of this ledger: everything, once nobody waits.
@@ -52,11 +50,11 @@ impl Ledger {
     }
 
     pub(super) fn waiting(&self) -> u64 {
-        self.queue.size() as u64
+        self.queue.len() as u64
     }
 
     pub(super) fn waiter(&self, place: Place) -> Option<&Waiter> {
-        self.queue.get(&place)
+        self.queue.get(place)
     }
 
     /// Whether a newcomer at `place` goes now: its bytes are free, and nobody who can still be served stands before it.
@@ -67,44 +65,46 @@ impl Ledger {
 
     fn nobody_before(&self, place: Place, total: u64) -> bool {
         // Bounded by the waiters that a lowered total left without hope, which are on their way out.
-        self.queue.range(..place).all(|(_, waiter)| waiter.bytes > total)
+        self.queue.iter().take_while(|(before, _)| **before < place).all(|(_, waiter)| waiter.bytes > total)
     }
 
     pub(super) fn debit(&self, bytes: u64) -> Ledger {
-        Ledger { free: self.free - bytes as i64, ..self.clone() }
+        Ledger { free: self.free - bytes as i64, queue: self.queue.clone(), ..*self }
     }
 
     /// Bytes return and those who now fit go.
     pub(super) fn credit(&self, bytes: u64, rules: Rules) -> Next {
-        Ledger { free: self.free + bytes as i64, ..self.clone() }.serve(rules)
+        Ledger { free: self.free + bytes as i64, queue: self.queue.clone(), ..*self }.serve(rules)
     }
 
     /// The newcomer queues, or a waiter comes with another waker. Nobody else can go because of that.
     pub(super) fn with_waiter(&self, place: Place, waiter: Waiter) -> Ledger {
-        let known = self.queue.get(&place).map_or(0, |known| known.bytes);
+        let known = self.queue.get(place).map_or(0, |known| known.bytes);
         Ledger {
             waiting_bytes: self.waiting_bytes - known + waiter.bytes,
-            queue: self.queue.insert(place, waiter),
-            ..self.clone()
+            queue: self.queue.with(place, waiter),
+            ..*self
         }
     }
 
     /// A waiter goes away unserved, which may make it the turn of those behind.
     pub(super) fn without_waiter(&self, place: Place, rules: Rules) -> Option<Next> {
-        let bytes = self.queue.get(&place)?.bytes;
+        let bytes = self.queue.get(place)?.bytes;
         Some(self.removed(place, bytes).serve(rules))
     }
 
     /// The total changed by `delta`: whoever fits now goes, and whoever can never fit any more is told.
     pub(super) fn with_total(&self, delta: i64, rules: Rules) -> Next {
         let (next, mut wake) = Ledger { free: self.free + delta, ..self.clone() }.serve(rules);
-        wake.extend(next.queue.values().filter(|waiter| waiter.bytes > rules.total).map(|waiter| waiter.waker.clone()));
+        wake.extend(
+            next.queue.iter().filter(|(_, waiter)| waiter.bytes > rules.total).map(|(_, waiter)| waiter.waker.clone()),
+        );
         (next, wake)
     }
 
     /// Nobody is admitted from here on, and all who wait are told.
     pub(super) fn closed(&self) -> Next {
-        let wake = self.queue.values().map(|waiter| waiter.waker.clone()).collect();
+        let wake = self.queue.iter().map(|(_, waiter)| waiter.waker.clone()).collect();
         (Ledger { closed: true, ..self.clone() }, wake)
     }
 
@@ -118,7 +118,8 @@ impl Ledger {
         let queue = self.queue.clone();
         for (place, waiter) in queue.iter().filter(|(_, waiter)| waiter.bytes <= rules.total) {
             if self.free >= waiter.bytes as i64 {
-                self = self.removed(*place, waiter.bytes).debit(waiter.bytes);
+                self = self.removed(*place, waiter.bytes);
+                self.free -= waiter.bytes as i64;
                 wake.push(waiter.waker.clone());
             } else if !rules.fairness.may_overtake() || self.free <= 0 {
                 break;
@@ -130,10 +131,10 @@ impl Ledger {
     /// The wakers go, the rest stays: where a model keeps the memory of what was freed.
     #[cfg(freehold_loom)]
     pub(super) fn forget_waiters(&mut self) {
-        self.queue = RedBlackTreeMapSync::new_sync();
+        self.queue = Queue::Nobody;
     }
 
     fn removed(&self, place: Place, bytes: u64) -> Ledger {
-        Ledger { waiting_bytes: self.waiting_bytes - bytes, queue: self.queue.remove(&place), ..self.clone() }
+        Ledger { waiting_bytes: self.waiting_bytes - bytes, queue: self.queue.without(place), ..*self }
     }
 }

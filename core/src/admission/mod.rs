@@ -25,6 +25,7 @@ mod fairness;
 mod lease;
 mod ledger;
 mod passage;
+mod queue;
 mod retired;
 mod word;
 

@@ -105,6 +105,10 @@ impl MemoryPool {
 
     /// Looks where a waiter stands; one that goes on waiting leaves its newest waker. On an error it has left the queue.
     pub(super) fn look(&self, place: Place, request: AdmissionRequest, waker: &Waker) -> Result<Entered, AcquireError> {
+        // Who was not served stands in the queue, also of a closed pool.
+        if self.cell.nobody_waits() {
+            return Ok(Entered::Admitted);
+        }
         self.update(|ledger| {
             let Some(known) = ledger.waiter(place) else { return Step::Stay(Ok(Entered::Admitted)) };
             let refused = if ledger.closed { Err(AcquireError::Closed) } else { self.fits_total(request.bytes) };
