@@ -6,20 +6,34 @@
 //!
 //! The ranges are disjoint. One is noted before its block goes back to the buddy and taken out when its next owner has
 //! got it, so there are never more than free blocks, and where no streams are used there are none.
+//!
+//! The map is immutable and replaced as a whole, as the admission pool's ledger is: a free and an allocation are lock-free,
+//! here too. A retry means that another thread's free or allocation got through. A map behind a mutex is cheaper by the
+//! path of nodes that each change copies; but a thread stopped inside it would stop every free of what a stream has used.
 
 use crate::stream::StreamSet;
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use arc_swap::ArcSwap;
+use rpds::RedBlackTreeMapSync;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// For each range, by where it begins: where it ends, and the streams.
+type Ranges = RedBlackTreeMapSync<u64, (u64, StreamSet)>;
 
 /// The streams that free ranges of one arena are behind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fences {
-    /// How many ranges there are, to pass by the mutex where there are none. Relaxed: a range is noted before its block is
-    /// freed and asked for after it was allocated, and the buddy's Release and Acquire order the two.
-    count: AtomicUsize,
-    ranges: Mutex<BTreeMap<u64, (u64, StreamSet)>>,
+    /// Whether there was ever a range: most managers pass by here. Relaxed: a range is noted before its block is freed and
+    /// asked for after it was allocated, and the buddy's Release and Acquire order the two; the map's own loads too.
+    any: AtomicBool,
+    ranges: ArcSwap<Ranges>,
+}
+
+impl Default for Fences {
+    fn default() -> Self {
+        Fences { any: AtomicBool::new(false), ranges: ArcSwap::from_pointee(Ranges::new_sync()) }
+    }
 }
 
 impl Fences {
@@ -28,40 +42,53 @@ impl Fences {
         if streams.is_empty() || bytes.is_empty() {
             return;
         }
-        let mut ranges = self.ranges.lock();
-        let met = cut(&mut ranges, &bytes);
-        let mut streams = streams;
-        met.iter().for_each(|&(_, older)| streams = streams.union(older));
-        ranges.insert(bytes.start, (bytes.end, streams));
-        self.count.store(ranges.len(), Relaxed);
+        self.any.store(true, Relaxed);
+        self.change(|ranges| {
+            let (rest, older) = cut(ranges, &bytes);
+            Some((rest.insert(bytes.start, (bytes.end, streams.union(older))), ()))
+        });
     }
 
     /// Whom the new owner of `bytes` has to be behind. It is told once: the owner remembers it from here on.
     pub(crate) fn take(&self, bytes: Range<u64>) -> StreamSet {
-        if self.count.load(Relaxed) == 0 {
+        if !self.any.load(Relaxed) {
             return StreamSet::EMPTY;
         }
-        let mut ranges = self.ranges.lock();
-        let met = cut(&mut ranges, &bytes);
-        self.count.store(ranges.len(), Relaxed);
-        met.iter().fold(StreamSet::EMPTY, |all, &(_, streams)| all.union(streams))
+        let told = self.change(|ranges| {
+            let (rest, streams) = cut(ranges, &bytes);
+            (!streams.is_empty()).then_some((rest, streams))
+        });
+        told.unwrap_or(StreamSet::EMPTY)
+    }
+
+    /// Replaces the map by what `change` makes of it; `None` leaves it. Each turn of the loop follows another thread's
+    /// change.
+    fn change<T>(&self, change: impl Fn(&Ranges) -> Option<(Ranges, T)>) -> Option<T> {
+        loop {
+            let before = self.ranges.load();
+            let (after, result) = change(&before)?;
+            let found = self.ranges.compare_and_swap(&*before, Arc::new(after));
+            // The guard keeps the old map alive, so its address is nobody else's.
+            if Arc::ptr_eq(&found, &before) {
+                return Some(result);
+            }
+        }
     }
 }
 
-/// Takes out what lies inside `bytes`; what lies outside of it stays.
-fn cut(ranges: &mut BTreeMap<u64, (u64, StreamSet)>, bytes: &Range<u64>) -> Vec<(Range<u64>, StreamSet)> {
+/// The map without what lies inside `bytes`, and the streams that stood there. What lies outside of it stays.
+fn cut(ranges: &Ranges, bytes: &Range<u64>) -> (Ranges, StreamSet) {
     let meets = ranges.range(..bytes.end).rev().take_while(|&(_, &(end, _))| end > bytes.start);
-    let met: Vec<_> = meets.map(|(&start, &(end, streams))| (start..end, streams)).collect();
-    for (range, streams) in &met {
-        ranges.remove(&range.start);
-        if range.start < bytes.start {
-            ranges.insert(range.start, (bytes.start, *streams));
+    meets.fold((ranges.clone(), StreamSet::EMPTY), |(mut rest, all), (&start, &(end, streams))| {
+        rest = rest.remove(&start);
+        if start < bytes.start {
+            rest = rest.insert(start, (bytes.start, streams));
         }
-        if range.end > bytes.end {
-            ranges.insert(bytes.end, (range.end, *streams));
+        if end > bytes.end {
+            rest = rest.insert(bytes.end, (end, streams));
         }
-    }
-    met
+        (rest, all.union(streams))
+    })
 }
 
 #[cfg(test)]
@@ -94,5 +121,25 @@ mod tests {
         assert_eq!(fences.take(0..50), streams(&[1]));
         assert_eq!(fences.take(50..51), streams(&[1, 2, 3]));
         assert_eq!(fences.take(250..300), streams(&[2]));
+    }
+
+    #[test]
+    fn threads_with_blocks_of_their_own_hear_of_these_and_of_no_others() {
+        let fences = Fences::default();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let fences = &fences;
+                scope.spawn(move || {
+                    for turn in 0..500 {
+                        let (start, mine) = (1000 * thread + turn % 7, streams(&[thread as usize]));
+                        fences.note(start..start + 100, mine);
+                        assert_eq!(fences.take(start..start + 50), mine, "turn {turn}");
+                        assert_eq!(fences.take(1000 * thread..1000 * (thread + 1)), mine, "turn {turn}");
+                        assert_eq!(fences.take(start..start + 100), StreamSet::EMPTY, "turn {turn}");
+                    }
+                });
+            }
+        });
+        assert!(fences.ranges.load().is_empty());
     }
 }

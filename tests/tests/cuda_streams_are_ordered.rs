@@ -302,6 +302,108 @@ fn f5_a_stream_that_is_being_captured_is_refused() {
 }
 
 #[test]
+fn f5_what_a_stream_used_before_a_capture_is_reused_after_it_and_the_graph_stays_clean() {
+    let sim = Sim::late(1);
+    let plugin = Plugin::new(1);
+    let stream = plugin.stream();
+    let used = plugin.allocate(plugin.sourced(1));
+    let seen = plugin.read_later(&used, &stream);
+    stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).expect("a capture");
+    let next = plugin.manager.register(plugin.sourced(2)).expect("a handle");
+    let refused = next.access().expect_err("nobody can be put behind this stream now");
+    assert!(matches!(&refused, Error::Device(error) if error.reason.contains("CAPTURE")), "{refused}");
+    let raw = stream.cu_stream();
+    // SAFETY: the stream is being captured.
+    let _ = unsafe { freehold_cuda::cudarc::driver::result::stream::end_capture(raw) };
+    assert_eq!(content(&next), source(2), "afterwards it can be had");
+    assert_eq!(landed(&stream, &seen), source(1), "and came after the reader all the same");
+    drop((used, next, seen, stream));
+    plugin.finish(&sim);
+}
+
+#[test]
+fn f5_a_capture_elsewhere_is_not_disturbed_by_new_memory() {
+    let sim = Sim::late(1);
+    let plugin = Plugin::new(1);
+    let (elsewhere, stream) = (plugin.stream(), plugin.stream());
+    elsewhere.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_GLOBAL).expect("a capture");
+    let manager = VramManager::builder().device(plugin.device.clone()).budget(Bytes(4 * BYTES)).build();
+    let manager = manager.expect("a region of its own");
+    let handle = manager.allocate(plugin.pinned(1)).expect("room");
+    let spilled = manager.allocate(Allocation::new(Bytes(BYTES))).expect("room");
+    drop(handle.access_on(&stream).expect("another stream is free to use"));
+    manager.evict_for_space(Bytes(4 * BYTES)).expect("all may leave");
+    assert_eq!(content(&handle), source(1));
+    let raw = elsewhere.cu_stream();
+    // SAFETY: the stream is being captured.
+    let ended = unsafe { freehold_cuda::cudarc::driver::result::stream::end_capture(raw) };
+    assert!(ended.is_ok(), "the capture is whole: {ended:?}");
+    drop((handle, spilled, manager, elsewhere, stream));
+    plugin.finish(&sim);
+}
+
+#[test]
+fn the_default_stream_of_each_thread_is_refused() {
+    let sim = Sim::late(1);
+    let plugin = Plugin::new(1);
+    let handle = plugin.allocate(plugin.sourced(1));
+    let stream = plugin.device.context().per_thread_stream();
+    let refused = handle.access_on(&stream).expect_err("one handle, many streams");
+    assert!(matches!(&refused, Error::Device(error) if error.reason.contains("same handle")), "{refused}");
+    drop((handle, stream));
+    plugin.finish(&sim);
+}
+
+/// Bytes come in, are moved and go out on streams of their own: what one of them does to a block, the next is behind.
+#[test]
+fn what_comes_in_is_moved_after_it_came_and_what_comes_next_comes_after_the_move() {
+    seeds(|sim| {
+        let plugin = Plugin::new(5);
+        let mut handles: Vec<Option<VramHandle>> =
+            (0..5).map(|seed| Some(plugin.allocate(plugin.pinned(seed)))).collect();
+        let waits = sim.host_waits();
+        (handles[0], handles[2]) = (None, None); // their copies in may still be under way
+        let large = PinnedBytes::copy_of(&[bytes(8), bytes(9)].concat()).expect("memory");
+        plugin.device.register(&large).expect("the driver takes it");
+        // Fits only once somebody has moved, and comes into the place that the moved one has left.
+        let large = plugin.allocate(Allocation::new(Bytes(2 * BYTES)).source(large));
+        assert!(plugin.manager.stats().moves > 0 && plugin.manager.stats().evictions == 0);
+        let spared = sim.host_waits() - waits;
+        assert!(spared <= 2, "the host waits for the two sources that went, and for nothing else: {spared}");
+        let mut found = vec![0; 2 * BYTES as usize];
+        large.access().expect("content").read(0, &mut found).expect("a copy");
+        assert_eq!(Content(found), Content([bytes(8), bytes(9)].concat()));
+        for kept in [1, 3, 4] {
+            assert_eq!(content(handles[kept].as_ref().expect("there")), source(kept as u32), "handle {kept}");
+        }
+        drop((handles, large));
+        plugin.finish(sim);
+    });
+}
+
+#[test]
+fn what_was_moved_is_spilled_after_its_move() {
+    seeds(|sim| {
+        let plugin = Plugin::new(4);
+        let stream = plugin.stream();
+        let mut handles: Vec<Option<VramHandle>> =
+            (0..4).map(|_| Some(plugin.allocate(Allocation::new(Bytes(BYTES))))).collect();
+        for (value, handle) in (0..).zip(&mut handles) {
+            plugin.fill_later(handle.as_mut().expect("all are there"), &stream, value);
+        }
+        (handles[0], handles[2]) = (None, None);
+        drop(plugin.allocate(Allocation::new(Bytes(2 * BYTES)).fixed()));
+        assert!(plugin.manager.stats().moves > 0);
+        plugin.manager.evict_for_space(Bytes(4 * BYTES)).expect("all may leave");
+        for kept in [1, 3] {
+            assert_eq!(content(handles[kept].as_ref().expect("there")), filled(kept as u32), "handle {kept}");
+        }
+        drop((handles, stream));
+        plugin.finish(sim);
+    });
+}
+
+#[test]
 fn a_buffer_that_is_moved_in_use_arrives_after_its_reader() {
     seeds(|sim| {
         let plugin = Plugin::new(4);
@@ -358,7 +460,7 @@ fn more_streams_than_can_be_told_apart_are_refused_and_dropped_ones_make_room() 
     let handle = plugin.allocate(plugin.sourced(1));
     let streams: Vec<Arc<CudaStream>> = (0..80).map(|_| plugin.stream()).collect();
     let used = streams.iter().filter(|stream| handle.access_on(stream).is_ok()).count();
-    assert_eq!(used, 62, "two of 64 are the device's own");
+    assert_eq!(used, 61, "three of 64 are the device's own");
     drop(streams);
     for _ in 0..80 {
         drop(handle.access_on(&plugin.stream()).expect("dropped streams make room"));

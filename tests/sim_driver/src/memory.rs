@@ -39,6 +39,8 @@ struct Region {
     number: u64,
     device: usize,
     bytes: u64,
+    /// A stream has been told to free it: for whoever asks from now on it is gone, for what was queued before it is there.
+    leaving: bool,
     map: MmapMut,
 }
 
@@ -78,36 +80,52 @@ impl Memory {
         // As on a card: what is small begins anywhere in a page.
         let address = self.next_address + if bytes < SMALL { 512 } else { 0 };
         self.next_address += bytes.next_multiple_of(REGION_ALIGN) + 2 * REGION_ALIGN;
-        self.regions.insert(address, Region { number: self.next_number, device, bytes, map });
+        self.regions.insert(address, Region { number: self.next_number, device, bytes, leaving: false, map });
         self.next_number += 1;
         Some(address)
     }
 
     /// Unmaps the region that begins at `address`, and says where it was.
     pub(crate) fn free(&mut self, address: u64) -> Result<Range<u64>, Fault> {
-        let Some(region) = self.regions.remove(&address) else { return Err(self.fault(address)) };
+        let range = self.leave(address)?;
+        self.unmap(address);
+        Ok(range)
+    }
+
+    /// The first half of a free that a stream is to do: nobody may ask for these bytes any more.
+    pub(crate) fn leave(&mut self, address: u64) -> Result<Range<u64>, Fault> {
+        let Some(region) = self.regions.get_mut(&address).filter(|region| !region.leaving) else {
+            return Err(self.fault(address));
+        };
+        region.leaving = true;
         let range = address..address + region.bytes;
         self.freed.push((range.clone(), region.number));
         Ok(range)
     }
 
+    /// The second half: what was queued before has run.
+    pub(crate) fn unmap(&mut self, address: u64) {
+        self.regions.remove(&address);
+    }
+
     /// The range of the live region that begins at `address`.
     pub(crate) fn region_at(&self, address: u64) -> Option<Range<u64>> {
-        self.regions.get(&address).map(|region| address..address + region.bytes)
+        self.regions.get(&address).filter(|region| !region.leaving).map(|region| address..address + region.bytes)
     }
 
     pub(crate) fn used(&self, device: usize) -> u64 {
-        self.regions.values().filter(|region| region.device == device).map(|region| region.bytes).sum()
+        let live = self.regions.values().filter(|region| region.device == device && !region.leaving);
+        live.map(|region| region.bytes).sum()
     }
 
     pub(crate) fn live_regions(&self) -> (usize, usize) {
-        (self.regions.len(), self.pinned.len())
+        (self.regions.values().filter(|region| !region.leaving).count(), self.pinned.len())
     }
 
     /// Whether all of `len` bytes at `address` lie in one live region.
     pub(crate) fn check(&self, address: u64, len: u64) -> Result<(), Fault> {
         let (start, region) = self.regions.range(..=address).next_back().ok_or_else(|| self.fault(address))?;
-        if address >= start + region.bytes {
+        if address >= start + region.bytes || region.leaving {
             return Err(self.fault(address));
         }
         if address + len > start + region.bytes { Err(Fault::PastEnd(region.number)) } else { Ok(()) }
@@ -120,7 +138,8 @@ impl Memory {
 
     /// Where a device address stands in a report: the region's number and the distance from its start.
     pub(crate) fn name(&self, address: u64) -> String {
-        let live = self.regions.range(..=address).next_back().filter(|(start, r)| address < **start + r.bytes);
+        let live =
+            self.regions.range(..=address).next_back().filter(|(start, r)| address < **start + r.bytes && !r.leaving);
         match live {
             Some((start, region)) => format!("allocation {}+{:#x}", region.number, address - start),
             None => format!("{address:#x}"),

@@ -190,7 +190,9 @@ impl World {
         touches: &[(Range<u64>, Kind)],
         work: Work,
     ) -> Result<Point, Code> {
-        if self.streams[stream].capturing {
+        if self.streams[stream].capturing.is_some() {
+            // A card takes it into the graph, and does none of it.
+            self.report(format!("capture: {what} was given to stream {stream} while a graph was captured on it"));
             return Err(CAPTURE_UNSUPPORTED);
         }
         self.works += 1;

@@ -24,7 +24,8 @@ pub(crate) struct Stream {
     /// Ordered with the default stream, both ways.
     pub(crate) blocking: bool,
     pub(crate) destroyed: bool,
-    pub(crate) capturing: bool,
+    /// A graph is being captured, in this mode.
+    pub(crate) capturing: Option<u32>,
     pub(crate) clock: Clock,
     queue: VecDeque<Work>,
     enqueued: u64,
@@ -69,6 +70,8 @@ pub(crate) enum Work {
         len: u64,
     },
     Kernel(Launch),
+    /// The second half of a free in stream order.
+    Free(u64),
     /// Goes on when another stream has come that far.
     Wait(Point),
     /// Does nothing: a place for an event.
@@ -176,6 +179,7 @@ impl World {
             Work::CopyInside { to, from, len } => memory::copy(device(to), device(from), len),
             Work::Fill { at, byte, len } => memory::fill(device(at), byte, len),
             Work::Kernel(launch) => launch.run(device),
+            Work::Free(address) => self.memory.unmap(address),
             Work::Wait(_) | Work::Mark => {}
         }
     }

@@ -23,6 +23,13 @@ pub(super) struct Bound {
     _not_send: PhantomData<*const ()>,
 }
 
+/// This thread is in the context, and what it asks of the driver disturbs no capture of a graph.
+pub(super) struct Relaxed {
+    // In the order of its end: the mode first, then the binding.
+    mode: Option<sys::CUstreamCaptureMode>,
+    _bound: Bound,
+}
+
 impl Context {
     /// The context of a card by its number.
     pub(super) fn of(ordinal: usize) -> Result<Context, DeviceError> {
@@ -62,6 +69,16 @@ impl Context {
         Ok(Bound { before: Some(before), _not_send: PhantomData })
     }
 
+    /// As `bind`, for calls that the driver forbids while a graph is being captured anywhere in the process, such as to
+    /// allocate: it would end that capture, which is somebody else's and has nothing to do with us. In the relaxed mode, which
+    /// is this thread's own, they are allowed.
+    pub(super) fn bind_relaxed(&self) -> Result<Relaxed, DriverError> {
+        let bound = self.bind()?;
+        // Where the driver refuses the mode, the call itself is still worth a try.
+        let mode = exchange_mode(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).ok();
+        Ok(Relaxed { mode, _bound: bound })
+    }
+
     /// Free and total memory of the card.
     pub(super) fn memory(&self) -> Result<(Bytes, Bytes), DeviceError> {
         let asked = self.bind().and_then(|_bound| result::mem_get_info());
@@ -76,6 +93,19 @@ impl Drop for Bound {
             restore(before);
         }
     }
+}
+
+impl Drop for Relaxed {
+    fn drop(&mut self) {
+        // Of a driver that is lost nothing is captured any more.
+        let _ = self.mode.map(exchange_mode);
+    }
+}
+
+/// Sets this thread's mode, and says what it was.
+fn exchange_mode(mut mode: sys::CUstreamCaptureMode) -> Result<sys::CUstreamCaptureMode, DriverError> {
+    // SAFETY: C1. The mode is ours to write to.
+    unsafe { sys::cuThreadExchangeStreamCaptureMode(&raw mut mode) }.result().map(|()| mode)
 }
 
 /// Puts the thread back. Where the driver is lost there is nothing left to be put back into.

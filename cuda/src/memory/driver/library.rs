@@ -23,20 +23,19 @@ pub struct Card {
     pub name: String,
     /// All the memory it has.
     pub total: Bytes,
-    /// What is free of it now.
+    /// What is free of it now; nothing where it cannot be opened.
     pub free: Bytes,
 }
 
 /// The cards of this machine; none where the driver is there and lists none.
 ///
+/// A card that cannot be opened, because another process has it to itself or because it is broken, is listed all the same,
+/// with nothing free.
+///
 /// # Errors
 /// There is no driver, or it cannot be asked.
 pub fn devices() -> Result<Vec<Card>, DeviceError> {
-    if !initialised()? {
-        return Ok(Vec::new());
-    }
-    let count = result::device::get_count().map_err(|error| refused("count the cards", error))?;
-    (0..count as usize).map(card).collect()
+    (0..count()?).map(card).collect()
 }
 
 /// The newest driver API that the installed driver speaks, as `12.8`; `None` without a driver.
@@ -48,13 +47,49 @@ pub fn driver_version() -> Option<String> {
     (asked == CUresult::CUDA_SUCCESS).then(|| format!("{}.{}", version / 1000, version % 1000 / 10))
 }
 
+/// The number of the card of this name, among those that the driver lists.
+pub(super) fn ordinal_of(uuid: &str) -> Result<Option<usize>, DeviceError> {
+    // A part of a card has a name of its own, which its tools begin differently; the digits say which it is.
+    let digits = |name: &str| name.get(4..).unwrap_or("").to_ascii_lowercase();
+    for ordinal in 0..count()? {
+        let named = device(ordinal).and_then(uuid_of);
+        let named = named.map_err(|error| refused(format_args!("ask for card {ordinal}"), error))?;
+        if digits(&named) == digits(uuid) {
+            return Ok(Some(ordinal));
+        }
+    }
+    Ok(None)
+}
+
+fn count() -> Result<usize, DeviceError> {
+    if !initialised()? {
+        return Ok(0);
+    }
+    let count = result::device::get_count().map_err(|error| refused("count the cards", error))?;
+    Ok(count as usize)
+}
+
 fn card(ordinal: usize) -> Result<Card, DeviceError> {
-    let refused = |error| refused(format_args!("ask for card {ordinal}"), error);
-    let context = Context::of(ordinal)?;
-    let uuid = result::device::get_uuid(context.device()).map_err(refused)?;
-    let name = result::device::get_name(context.device()).map_err(refused)?;
-    let (free, total) = context.memory()?;
-    Ok(Card { ordinal, uuid: uuid_text(&uuid), name, total, free })
+    let described = device(ordinal).and_then(|device| {
+        // SAFETY: L1, and the driver has just named the card.
+        let total = unsafe { result::device::total_mem(device) }?;
+        Ok((uuid_of(device)?, result::device::get_name(device)?, Bytes(total as u64)))
+    });
+    let (uuid, name, total) = described.map_err(|error| refused(format_args!("ask for card {ordinal}"), error))?;
+    let free = Context::of(ordinal).and_then(|context| context.memory()).map_or(Bytes::ZERO, |(free, _)| free);
+    Ok(Card { ordinal, uuid, name, total, free })
+}
+
+fn device(ordinal: usize) -> Result<sys::CUdevice, DriverError> {
+    i32::try_from(ordinal).map_or(Err(DriverError(CUresult::CUDA_ERROR_INVALID_DEVICE)), result::device::get)
+}
+
+/// A card's name as the driver's own tools print it; of a part of a card, the part's.
+pub(super) fn uuid_of(device: sys::CUdevice) -> Result<String, DriverError> {
+    let mut uuid = sys::CUuuid { bytes: [0; 16] };
+    // SAFETY: L1, and the name is ours to write to. (The first version of this call names the card that a part is of.)
+    unsafe { sys::cuDeviceGetUuid_v2(&raw mut uuid, device) }.result()?;
+    Ok(uuid_text(&uuid))
 }
 
 /// Makes sure that the driver is there and initialised; `false` where it is there and has no card.
@@ -84,8 +119,7 @@ pub(super) fn refused(action: impl fmt::Display, error: DriverError) -> DeviceEr
     }
 }
 
-/// A card's name as the driver's own tools print it.
-pub(super) fn uuid_text(uuid: &sys::CUuuid) -> String {
+fn uuid_text(uuid: &sys::CUuuid) -> String {
     let mut text = String::from("GPU");
     for (at, byte) in uuid.bytes.iter().enumerate() {
         let dash = if matches!(at, 0 | 4 | 6 | 8 | 10) { "-" } else { "" };

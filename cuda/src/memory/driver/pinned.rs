@@ -34,7 +34,7 @@ impl CudaDevice {
         }
         bytes.keep_registered(|bytes| {
             let start = bytes.as_ptr().cast_mut();
-            let registered = self.context.bind().and_then(|_bound| {
+            let registered = self.context.bind_relaxed().and_then(|_bound| {
                 // SAFETY: P1. Live pages of their own, of this length.
                 unsafe { sys::cuMemHostRegister_v2(start.cast(), bytes.len(), 0) }.result()
             });
@@ -51,7 +51,7 @@ impl Drop for Registration {
         // Where no fence could be recorded, the whole stream is waited for: only copies that come in read from here.
         let through = self.device.wait(readers).or_else(|_| self.device.finish_copies());
         let ended = through.and_then(|()| {
-            let ended = self.device.context.bind().and_then(|_bound| {
+            let ended = self.device.context.bind_relaxed().and_then(|_bound| {
                 // SAFETY: P1. The pages are still there, and every copy from them is over.
                 unsafe { sys::cuMemHostUnregister(std::ptr::without_provenance_mut(self.start)) }.result()
             });

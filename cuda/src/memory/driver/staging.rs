@@ -175,6 +175,7 @@ impl Staging {
     }
 
     fn make(&self) -> Result<Stage, DriverError> {
+        let _relaxed = self.context.bind_relaxed()?;
         let event = self.streams.event()?;
         // Flags 0: the host reads it too, and write-combined memory is slow to read.
         // SAFETY: the driver gives memory of its own, or an error.
@@ -201,7 +202,7 @@ impl Stage {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let Ok(_bound) = self.context.bind() else { return };
+        let Ok(_bound) = self.context.bind_relaxed() else { return };
         for stage in self.stages.get_mut().idle.drain(..) {
             if stage.in_use && self.streams.finish(&stage.event).is_err() {
                 // Whichever of the two streams it was; one that cannot be waited for belongs to a lost device.

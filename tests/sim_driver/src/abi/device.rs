@@ -25,7 +25,7 @@ driver_calls! {
     fn cuDeviceGetUuid_v2(id: Out<'_, [u8; 16]>, device: i32) |world, id, device| put(id, uuid(known(&world, device)?));
     fn cuDeviceGetAttribute(value: Out<'_, i32>, attribute: u32, device: i32) |world, value, attribute, device| {
         known(&world, device)?;
-        put(value, match attribute { 16 => MULTIPROCESSORS, 75 => 9, _ => 0 })
+        put(value, match attribute { 16 => MULTIPROCESSORS, 75 => 9, 115 => 1, _ => 0 })
     };
     fn cuDevicePrimaryCtxRetain(context: Out<'_, Handle>, device: i32) |mut world, context, device| {
         let device = known(&world, device)?;

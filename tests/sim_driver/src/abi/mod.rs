@@ -21,7 +21,12 @@ type Handle = u64;
 const CONTEXTS: u64 = 0xC0_0000;
 const STREAMS: u64 = 0x5_0000_0000;
 
+/// Modes of capture: what may be called meanwhile elsewhere in the process.
+const GLOBAL: u32 = 0;
+const RELAXED: u32 = 2;
+
 thread_local!(static CURRENT: Cell<u64> = const { Cell::new(0) });
+thread_local!(static CAPTURE_MODE: Cell<u32> = const { Cell::new(GLOBAL) });
 
 /// Exports driver calls. Each body is given the entered world and returns the call's result.
 macro_rules! driver_calls {
@@ -55,6 +60,17 @@ fn live_context(world: &World, context: Handle) -> Result<usize, Code> {
 /// The device of this thread's context. It is also the number of that device's default stream.
 fn current(world: &World) -> Result<usize, Code> {
     live_context(world, CURRENT.get())
+}
+
+/// What may wait for all of the card is forbidden while anybody captures in the global mode, but to a thread that has said
+/// that it knows: on a card it ends the capture.
+fn outside_capture(world: &mut World, what: &str) -> Result<(), Code> {
+    let captured = world.streams.iter().any(|stream| stream.capturing == Some(GLOBAL));
+    if captured && CAPTURE_MODE.get() != RELAXED {
+        world.report(format!("capture: {what} while a graph was captured elsewhere"));
+        return Err(CAPTURE_UNSUPPORTED);
+    }
+    Ok(())
 }
 
 fn live_stream(world: &World, stream: Handle) -> Result<usize, Code> {

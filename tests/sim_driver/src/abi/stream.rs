@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "exported C functions with the driver's own contracts: D1 of abi")]
 #![allow(non_snake_case, reason = "the names are the driver's")]
 
-use super::{Handle, Out, STREAMS, current, driver_calls, live_stream, put, synchronize};
+use super::{CAPTURE_MODE, Handle, Out, STREAMS, current, driver_calls, live_stream, put, synchronize};
 use crate::state::*;
 use crate::stream::{Event, Stream, Work};
 
@@ -21,7 +21,7 @@ driver_calls! {
     };
     fn cuStreamSynchronize(stream: Handle) |mut world, stream| {
         let stream = live_stream(&world, stream)?;
-        if world.streams[stream].capturing {
+        if world.streams[stream].capturing.is_some() {
             return Err(CAPTURE_UNSUPPORTED);
         }
         synchronize(&mut world, stream);
@@ -46,18 +46,24 @@ driver_calls! {
     };
     fn cuStreamIsCapturing(stream: Handle, status: Out<'_, u32>) |world, stream, status| {
         let stream = live_stream(&world, stream)?;
-        put(status, u32::from(world.streams[stream].capturing))
+        put(status, u32::from(world.streams[stream].capturing.is_some()))
     };
-    fn cuStreamBeginCapture_v2(stream: Handle, _mode: u32) |mut world, stream, _| {
+    fn cuStreamBeginCapture_v2(stream: Handle, mode: u32) |mut world, stream, mode| {
         let stream = live_stream(&world, stream)?;
-        world.streams[stream].capturing = true;
+        world.streams[stream].capturing = Some(mode);
         Ok(())
     };
     fn cuStreamEndCapture(stream: Handle, graph: Out<'_, Handle>) |mut world, stream, graph| {
         let stream = live_stream(&world, stream)?;
-        world.streams[stream].capturing = false;
+        world.streams[stream].capturing = None;
         put(graph, 0)
     };
+    fn cuThreadExchangeStreamCaptureMode(mode: Option<&mut u32>) |_, mode| {
+        let mode = mode.ok_or(INVALID_VALUE)?;
+        *mode = CAPTURE_MODE.replace(*mode);
+        Ok(())
+    };
+
     fn cuEventCreate(event: Out<'_, Handle>, _flags: u32) |mut world, event, _| {
         current(&world)?;
         let handle = world.handle();
