@@ -2,63 +2,46 @@
 # Builds what is to run on a machine with a card and its driver, and no Rust: the tests of the CUDA path, the benches, the
 # examples and the command, as release binaries in one folder with a script that runs them and prints a table last.
 #
-#   scripts/gpu.sh [FOLDER]      here: builds into FOLDER (default target/gpu)
-#   FOLDER/run.sh                there: needs the driver only; writes results.csv beside itself
+#   scripts/gpu.sh [FOLDER]                here: builds into FOLDER (default target/gpu)
+#   scripts/gpu.sh --simulated [FOLDER]    the same with the simulated driver beside them, as the tests are built, and on
+#                                          small sizes: to try the script where there is no card
+#   FOLDER/run.sh                          there: needs the driver only; writes results.csv and figures.csv beside itself
 #
-# The tests run on the machine's own driver (FREEHOLD_ON_CARD); what they ask of the simulated one is left out.
+# The tests run on the machine's own driver (FREEHOLD_ON_CARD); what they ask of the simulated one is left out. What run.sh
+# is told by its environment: FREEHOLD_TRACE, a trace to replay at full size in place of the bundled mix.
 set -eu
-folder=${1:-target/gpu}
-cd "$(dirname "$0")/.."
-mkdir -p "$folder"
-
-# The paths of the executables that a cargo command built.
-executables() {
-    cargo "$@" --release --message-format=json-render-diagnostics | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
-}
-
-tests=$(cd tests/tests && ls cuda_*.rs | sed 's/\.rs$//; s/^/--test /')
-executables test -p freehold-tests --no-run $tests | while read -r path; do
-    name=$(basename "$path" | sed 's/-[0-9a-f]*$//')
-    cp "$path" "$folder/test-$name"
-done
-executables build -p freehold-cuda --bin freehold --example kernel | while read -r path; do
-    cp "$path" "$folder/$(basename "$path")"
-done
-benches="materialise_evict allocate_free contention fragmentation resident_access"
-for bench in $benches; do
-    executables bench -p freehold-benches --no-run --bench "$bench" | while read -r path; do
-        cp "$path" "$folder/bench-$bench"
-    done
-done
-git describe --always --dirty > "$folder/commit"
-
-cat > "$folder/run.sh" <<'RUN'
-#!/bin/sh
-# Runs everything beside it on this machine's card. Exit status: how many parts failed.
-cd "$(dirname "$0")"
-export FREEHOLD_ON_CARD=1
-failed=0
-echo "part,result,seconds" > results.csv
-part() {
-    name=$1
+profile=--release
+if [ "${1:-}" = --simulated ]; then
+    profile=--profile=dev
     shift
-    begin=$(date +%s)
-    if "$@" > "$name.log" 2>&1; then result=ok; else result=FAILED; failed=$((failed + 1)); fi
-    echo "$name,$result,$(($(date +%s) - begin))" >> results.csv
+fi
+folder=${1:-target/gpu}
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+cd "$(dirname "$0")/.."
+
+# Copies each executable, or library, that a cargo command builds into the folder, under its own name after a prefix.
+collect() {
+    prefix=$1 kind=$2
+    shift 2
+    cargo "$@" --message-format=json-render-diagnostics > "$folder/build.json"
+    sed -n "$kind" "$folder/build.json" | while read -r path; do
+        cp "$path" "$folder/$prefix$(basename "$path" | sed 's/-[0-9a-f]\{16\}$//')"
+    done
+    rm "$folder/build.json"
 }
-part info ./freehold info --json
-for test in ./test-*; do part "$(basename "$test")" "$test" --test-threads 1; done
-part kernel ./kernel
-part main-job ./freehold
-part materialise_evict ./bench-materialise_evict --bench
-# What needs no card, but likes its cores: beside the peers, in interleaved rounds, each with its record.
-export FREEHOLD_CRITERION=0 FREEHOLD_COMMIT="$(cat commit)"
-for bench in allocate_free contention fragmentation resident_access; do
-    export FREEHOLD_CSV="$bench.csv"
-    part "$bench" "./bench-$bench" --bench
-done
-column -s, -t results.csv 2>/dev/null || cat results.csv
-exit $failed
-RUN
+executables='s/.*"executable":"\([^"]*\)".*/\1/p'
+driver='s/.*"filenames":\["\([^"]*libfreehold_sim_driver\.so\)".*/\1/p'
+
+rm -f "$folder"/test-* "$folder"/bench-* "$folder"/*.so
+# shellcheck disable=SC2046  # one word a test
+collect test- "$executables" test $profile -p freehold-tests --no-run $(cd tests/tests && ls cuda_*.rs | sed 's/\.rs$//; s/^/--test /')
+collect '' "$executables" build $profile -p freehold-cuda --bin freehold --example kernel --example engine_loop
+collect bench- "$executables" bench $profile -p freehold-benches --no-run --bench materialise_evict --bench allocate_free_card
+if [ "$profile" != --release ]; then
+    collect '' "$driver" build $profile -p freehold-sim-driver
+fi
+cp scripts/torch_allocate.py tests/traces/mix_cut.csv.zst scripts/gpu_run.sh "$folder"
+mv "$folder/gpu_run.sh" "$folder/run.sh"
 chmod +x "$folder/run.sh"
 echo "$folder is ready: copy it to a machine with a card and start run.sh there"

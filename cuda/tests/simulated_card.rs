@@ -125,3 +125,16 @@ fn a_driver_without_a_card_and_no_driver_at_all_are_told_and_auto_takes_the_host
         assert_eq!((&replay["device"], &replay["mismatches"]), (&"host".into(), &0.into()));
     }
 }
+
+#[test]
+fn a_driver_that_is_too_old_is_told_and_auto_takes_the_host() {
+    let trace = short_mix("old.csv.zst").display().to_string();
+    let settings = [("FREEHOLD_SIM_VERSION", "11020")];
+    let refused = with_driver(&["replay", &trace, "--scale", "256", "--device", "cuda:0", "--json"], &settings);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!((refused.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("11.2") && said.contains("11.4"), "{said}");
+    let replay = json(&with_driver(&["replay", &trace, "--scale", "256", "--json"], &settings));
+    assert_eq!((&replay["device"], &replay["mismatches"]), (&"host".into(), &0.into()));
+    assert_eq!(json(&with_driver(&["info", "--json"], &settings))["driver"], "11.2");
+}

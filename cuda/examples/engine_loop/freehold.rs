@@ -20,11 +20,11 @@ impl<'a> Managed<'a> {
         stream: Option<&'a Arc<CudaStream>>,
     ) -> Result<Self, Box<dyn Error>> {
         let manager = VramManager::builder().device(Arc::clone(device)).budget(Bytes(Plan::BUDGET)).build()?;
-        let register = |content: &Arc<[u8]>| {
-            let source = HostBytes(Arc::clone(content));
-            manager.register(Allocation::new(Bytes(content.len() as u64)).source(source))
+        let register = |(weight, content): (usize, &Arc<[u8]>)| {
+            let allocation = Allocation::new(Bytes(content.len() as u64)).priority(plan.priority(weight));
+            manager.register(allocation.source(HostBytes(Arc::clone(content))))
         };
-        let weights = plan.weights.iter().map(register).collect::<Result<_, _>>()?;
+        let weights = plan.weights.iter().enumerate().map(register).collect::<Result<_, _>>()?;
         Ok(Managed { weights, headroom: manager.reserve(Bytes(Plan::HEADROOM))?, manager, stream })
     }
 }

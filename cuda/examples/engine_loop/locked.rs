@@ -37,6 +37,7 @@ struct State {
 #[derive(Default)]
 struct Entry {
     units: u64,
+    priority: i32,
     place: Option<Allocation>,
     pins: u32,
     busy: bool,
@@ -50,12 +51,16 @@ impl Locked {
         copies_inside: bool,
     ) -> Result<Self, Box<dyn Error>> {
         let units = |bytes: usize| (bytes as u64).div_ceil(UNIT);
-        let entry = |content: &Arc<[u8]>| Entry { units: units(content.len()), ..Entry::default() };
+        let entry = |(weight, content): (usize, &Arc<[u8]>)| Entry {
+            units: units(content.len()),
+            priority: plan.priority(weight),
+            ..Entry::default()
+        };
         let state = State {
             tlsf: Allocator::new((Plan::BUDGET / UNIT) as u32),
             free: Plan::BUDGET / UNIT,
             headroom: Plan::HEADROOM / UNIT,
-            entries: plan.weights.iter().map(entry).collect(),
+            entries: plan.weights.iter().enumerate().map(entry).collect(),
             now: 0,
             loads: 0,
         };
@@ -108,7 +113,7 @@ impl Locked {
 }
 
 impl State {
-    /// A place that leaves `spare` free, evicting what was not used for longest until there is one.
+    /// A place that leaves `spare` free, evicting by priority, then by last use, until there is one.
     fn place(&mut self, units: u64, spare: u64) -> Result<Allocation, Box<dyn Error>> {
         loop {
             if self.free >= units + spare
@@ -118,7 +123,8 @@ impl State {
                 return Ok(place);
             }
             let evictable = self.entries.iter_mut().filter(|entry| entry.pins == 0 && entry.place.is_some());
-            let victim = evictable.min_by_key(|entry| entry.last_use).ok_or("no room, and nobody to evict")?;
+            let victim =
+                evictable.min_by_key(|entry| (entry.priority, entry.last_use)).ok_or("no room, and nobody to evict")?;
             let (units, place) = (victim.units, victim.place.take().expect("filtered"));
             self.give_back(units, place);
         }

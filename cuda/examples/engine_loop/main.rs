@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         args.deadline_us
     )?;
     for row in std::iter::once(&head.map(String::from).to_vec()).chain(&rows) {
-        let cells: Vec<String> = row[1..].iter().map(|cell| format!("{cell:>12}")).collect();
+        let cells: Vec<String> = row[1..].iter().map(|cell| format!("{cell:>13}")).collect();
         writeln!(out, "{:26}{}", row[0], cells.concat())?;
     }
     Ok(())

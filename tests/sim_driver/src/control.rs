@@ -2,14 +2,14 @@
 #![allow(unsafe_code, reason = "exported C functions that are given buffers: C1")]
 // C1  The caller of a control call gives a live buffer of the length it says, or a C string that ends.
 
-use crate::state::{Code, Config, Rule, World, world};
+use crate::state::{Code, Config, Rule, VERSION, World, world};
 use std::ffi::{CStr, c_char};
 use std::fmt::Write;
 
 /// A new world with this seed: `late` (not 0) means that work runs only when the host waits for it.
 #[unsafe(no_mangle)]
 extern "C" fn sim_reset(seed: u64, late: u32, devices: u32, bytes: u64) {
-    world().reset(Config { devices: devices as usize, bytes, foreign: 0, seed, late: late != 0 });
+    world().reset(Config { devices: devices as usize, bytes, foreign: 0, seed, late: late != 0, version: VERSION });
 }
 
 /// The `nth` call of `name` from now on (1 is the next) fails with `code`; `sticky` (not 0): and every call after it.

@@ -60,7 +60,12 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     /// Work runs only when the host waits for it.
     pub(crate) late: bool,
+    /// Which API the driver says it speaks.
+    pub(crate) version: i32,
 }
+
+/// CUDA 12.8.
+pub(crate) const VERSION: i32 = 12080;
 
 /// Which call is to fail, and how.
 #[derive(Clone, Debug)]
@@ -113,7 +118,7 @@ pub(crate) fn enter(name: &'static str) -> Result<Entered, Code> {
 }
 
 impl Config {
-    /// For programs that know nothing of this driver: `FREEHOLD_SIM_{DEVICES,BYTES,SEED,LATE}`.
+    /// For programs that know nothing of this driver: `FREEHOLD_SIM_{DEVICES,BYTES,SEED,LATE,VERSION}`.
     fn from_environment() -> Self {
         let number =
             |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
@@ -123,6 +128,7 @@ impl Config {
             foreign: 0,
             seed: number("FREEHOLD_SIM_SEED", 0),
             late: number("FREEHOLD_SIM_LATE", 0) != 0,
+            version: number("FREEHOLD_SIM_VERSION", VERSION as u64) as i32,
         }
     }
 }

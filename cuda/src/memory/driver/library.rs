@@ -38,13 +38,24 @@ pub fn devices() -> Result<Vec<Card>, DeviceError> {
     (0..count()?).map(card).collect()
 }
 
+/// The oldest driver that has all the calls we make. With an older one cudarc would panic at the first that is not there.
+const OLDEST: i32 = 11040;
+
 /// The newest driver API that the installed driver speaks, as `12.8`; `None` without a driver.
 #[must_use]
 pub fn driver_version() -> Option<String> {
+    version().map(text)
+}
+
+fn version() -> Option<i32> {
     let mut version = 0;
     // SAFETY: L1, and the number is ours to write to.
     let asked = present().then(|| unsafe { sys::cuDriverGetVersion(&raw mut version) })?;
-    (asked == CUresult::CUDA_SUCCESS).then(|| format!("{}.{}", version / 1000, version % 1000 / 10))
+    (asked == CUresult::CUDA_SUCCESS).then_some(version)
+}
+
+fn text(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
 /// The number of the card of this name, among those that the driver lists.
@@ -96,6 +107,10 @@ pub(super) fn uuid_of(device: sys::CUdevice) -> Result<String, DriverError> {
 pub(super) fn initialised() -> Result<bool, DeviceError> {
     if !present() {
         return Err(DeviceError::new("look for cards", "no driver is installed: libcuda was not found"));
+    }
+    if let Some(version) = version().filter(|&version| version < OLDEST) {
+        let reason = format!("the driver speaks CUDA {}, and {} or newer is needed", text(version), text(OLDEST));
+        return Err(DeviceError::new("look for cards", reason));
     }
     match result::init() {
         Ok(()) => Ok(true),

@@ -6,7 +6,6 @@ use super::{CONTEXTS, CURRENT, Handle, Out, current, driver_calls, known, live_c
 use crate::clock::Clock;
 use crate::state::*;
 
-const VERSION: i32 = 12080;
 const MULTIPROCESSORS: i32 = 16;
 
 driver_calls! {
@@ -14,7 +13,7 @@ driver_calls! {
         world.initialised = true;
         if world.config.devices == 0 { Err(NO_DEVICE) } else { Ok(()) }
     };
-    fn cuDriverGetVersion(version: Out<'_, i32>) |_, version| put(version, VERSION);
+    fn cuDriverGetVersion(version: Out<'_, i32>) |world, version| put(version, world.config.version);
     fn cuDeviceGetCount(count: Out<'_, i32>) |world, count| put(count, world.config.devices as i32);
     fn cuDeviceGet(device: Out<'_, i32>, ordinal: i32) |world, device, ordinal| put(device, known(&world, ordinal)? as i32);
     fn cuDeviceTotalMem_v2(bytes: Out<'_, usize>, device: i32) |world, bytes, device| {
