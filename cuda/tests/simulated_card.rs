@@ -72,8 +72,10 @@ fn replay_under(seed: usize) {
     let report = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("seed {seed}.report"));
     let _ = fs::remove_file(&report);
     // At this scale it is the events that take the time, and no longer the bytes: every event is there.
-    let words = ["replay", &mix, "--device", "cuda:0", "--scale", "512", "--budget", "0.5", "--json"];
-    let (seed_text, late) = (seed.to_string(), if seed % 2 == 0 { "1" } else { "0" });
+    let contents = ["made", "pinned"][seed / 2 % 2]; // through staging, and enqueued without waiting
+    let words =
+        ["replay", &mix, "--device", "cuda:0", "--scale", "512", "--budget", "0.5", "--contents", contents, "--json"];
+    let (seed_text, late) = (seed.to_string(), ["1", "0"][seed % 2]);
     let report_path = report.display().to_string();
     let settings =
         [("FREEHOLD_SIM_SEED", &*seed_text), ("FREEHOLD_SIM_LATE", late), ("FREEHOLD_SIM_REPORT", &report_path)];

@@ -10,6 +10,7 @@ mod host;
 pub use host::HostDevice;
 pub(crate) use host::pointer as host_pointer;
 
+use crate::source::PinnedBytes;
 use crate::stream::{StreamId, StreamSet};
 use freehold_core::Bytes;
 use std::fmt::{self, Debug};
@@ -193,6 +194,16 @@ pub unsafe trait DeviceMemory: Send + Sync + Debug {
     /// The device cannot order them.
     fn order(&self, first: StreamSet, then: StreamId) -> Result<(), DeviceError> {
         debug_assert!(first.is_empty(), "a device without streams was asked to put {then:?} behind {first:?}");
+        Ok(())
+    }
+
+    /// Makes `bytes` known to the device, so that it can copy from them by itself: see `CudaDevice::register`. A device without
+    /// a driver has nothing to know.
+    ///
+    /// # Errors
+    /// The driver has no more pinned memory; the bytes are then as usable as before.
+    fn register_pinned(self: Arc<Self>, bytes: &PinnedBytes) -> Result<(), DeviceError> {
+        let _ = bytes;
         Ok(())
     }
 

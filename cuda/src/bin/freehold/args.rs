@@ -72,6 +72,9 @@ pub(crate) struct ReplayArgs {
     /// Write a picture of the replay: one HTML page, for a browser, that needs no network
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Whether a weight's bytes are made anew at every load, or once, in memory that a card copies from by itself
+    #[arg(long, value_enum, default_value = "made")]
+    pub(crate) contents: Contents,
     /// One JSON object and nothing else on stdout
     #[arg(long)]
     pub(crate) json: bool,
@@ -133,6 +136,13 @@ pub(crate) enum Threads {
     #[value(name = "1")]
     One,
     All,
+}
+
+/// Where a weight's bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Contents {
+    Made,
+    Pinned,
 }
 
 /// Whether `load` and allocations tagged `w:` count.

@@ -7,9 +7,11 @@ use super::pieces::pieces;
 use super::regions::REGION_ALIGN;
 use super::streams::{IN, INSIDE, OUT};
 use crate::memory::{Address, DeviceError, DeviceInfo, DeviceMemory, Region};
+use crate::source::PinnedBytes;
 use crate::stream::{StreamId, StreamSet};
 use cudarc::driver::result::{self, DriverError};
 use freehold_core::Bytes;
+use std::sync::Arc;
 
 // SAFETY: D1. A region lies in one device allocation of its own, at a page's start, which nobody else gets before it is freed; the
 // driver gives memory that holds some bytes. Its addresses are not the host's, and `host_addressable` says so.
@@ -99,6 +101,10 @@ unsafe impl DeviceMemory for CudaDevice {
 
     fn order(&self, first: StreamSet, then: StreamId) -> Result<(), DeviceError> {
         self.streams.order(first, then)
+    }
+
+    fn register_pinned(self: Arc<Self>, bytes: &PinnedBytes) -> Result<(), DeviceError> {
+        self.register(bytes)
     }
 
     fn cuda(&self) -> Option<&CudaDevice> {

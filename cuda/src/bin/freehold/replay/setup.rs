@@ -3,7 +3,7 @@
 use freehold_core::{Bytes, Fairness};
 
 use super::jobs::Plan;
-use crate::args::{Policy, ReplayArgs, Switch, ThreadPriority};
+use crate::args::{Contents, Policy, ReplayArgs, Switch, ThreadPriority};
 use crate::failure::Failure;
 use crate::trace::peaks::Peaks;
 use crate::trace::{Op, Scale, Trace};
@@ -22,6 +22,8 @@ pub(super) struct Setup {
     pub(super) moves: bool,
     /// Who leaves first among equal priorities.
     pub(super) policy: Policy,
+    /// Where a weight's bytes come from.
+    pub(super) contents: Contents,
     /// By thread index.
     pub(super) priorities: Vec<i32>,
     /// How many records the manager's log keeps, where it is asked for.
@@ -48,6 +50,7 @@ impl Setup {
             policy: args.policy,
             priorities: priorities(trace, args)?,
             log_records: super::record::log_records(trace, args),
+            contents: args.contents,
             shared: shared(trace),
         })
     }

@@ -11,11 +11,11 @@ use parking_lot::RwLock;
 
 use super::admission::{Admission, Patience, Share};
 use super::checker;
-use super::contents::Contents;
 use super::meter::Meter;
 use super::offline::Offline;
 use super::onlookers::Onlookers;
 use super::setup::Setup;
+use super::stock::Stock;
 use super::watch::Watch;
 use crate::args;
 use crate::failure::Failure;
@@ -55,6 +55,7 @@ pub(super) struct World<'t> {
     offline: Option<Arc<Offline>>,
     pub(super) admission: Admission<'t>,
     clock: Arc<ManualClock>,
+    stock: Stock,
     entries: Arc<Entries>,
 }
 
@@ -76,6 +77,7 @@ impl<'t> World<'t> {
         };
         let builder = VramManager::builder();
         let builder = setup.log_records.into_iter().fold(builder, VramManagerBuilder::event_log);
+        let stock = Stock::new(setup.contents, trace.ids, device.clone());
         let manager = builder
             .device(device)
             .budget(setup.budget)
@@ -88,7 +90,7 @@ impl<'t> World<'t> {
         let plugins =
             (0..trace.threads.len()).map(|thread| manager.plugin(&trace.thread_name(thread as u16))).collect();
         let admission = Admission::new(&manager, setup.pool, setup.fairness, &setup.plan)?;
-        Ok(World { trace, setup, manager, plugins, watch, recorder, offline, admission, clock, entries })
+        Ok(World { trace, setup, manager, plugins, watch, recorder, offline, admission, clock, stock, entries })
     }
 
     /// Lets the job in to which event number `index` belongs, where it acquires a buffer. False says: come back later.
@@ -158,13 +160,9 @@ impl<'t> World<'t> {
         if event.op == Op::Share && matches!(entry, Entry::Nothing) {
             return; // refused when it was loaded
         }
-        let contents = Contents::of(event.id);
-        let fill = move |target: &mut [u8]| -> Result<(), SourceError> {
-            contents.fill(0, target);
-            Ok(())
-        };
+        let source = self.stock.source(event.id, Bytes(self.setup.scale.size(event.bytes)));
         let priority = self.setup.priorities[usize::from(event.thread)];
-        let allocation = self.allocation(event).priority(priority).source(source::closure(fill));
+        let allocation = self.allocation(event).priority(priority).shared_source(source);
         let handle = if self.setup.shared[event.id as usize] {
             // An id is unique where a weight's name is not: an engine installed again loads its weights anew.
             self.manager.register_shared_weights(&format!("{}#{}", self.trace.tag(event), event.id), allocation)
