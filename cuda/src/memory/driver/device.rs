@@ -73,7 +73,7 @@ unsafe impl DeviceMemory for CudaDevice {
     unsafe fn download_behind(&self, to: &mut [u8], from: Address, after: StreamSet) -> Result<(), DeviceError> {
         self.order(after, StreamId::new(OUT))?;
         // SAFETY: the caller's promise, passed on; our stream is behind `after`.
-        unsafe { self.staging.copy_out(to, from) }
+        unsafe { self.staging.copy_out(to, from) }.inspect_err(|_| self.settle(OUT))
     }
 
     unsafe fn copy_behind(
