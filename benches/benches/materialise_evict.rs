@@ -122,7 +122,6 @@ struct Row {
 impl Row {
     fn new(card: &Arc<CudaDevice>, bytes: Bytes) -> Row {
         let budget = Bytes(3 * bytes.get());
-        // Whatever it costs: it is the copy that is measured, not whether it is worth while.
         let manager = VramManager::builder().device(card.clone()).budget(budget).build().expect("the card has room");
         let mut row = Row { manager, entries: Vec::new(), bytes };
         row.fill();

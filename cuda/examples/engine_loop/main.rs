@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<Vec<(&'static str, Measured)>, Box<dyn 
     let contenders: [Contender<'_>; 3] = [
         ("freehold", Box::new(|| engine::round(&plan, &freehold::Managed::new(&plan, &device, stream.as_ref())?))),
         ("mutex + TLSF", Box::new(|| engine::round(&plan, &locked::Locked::new(&plan, &device, false)?))),
-        ("the same, copying inside", Box::new(|| engine::round(&plan, &locked::Locked::new(&plan, &device, true)?))),
+        ("mutex + TLSF + copies", Box::new(|| engine::round(&plan, &locked::Locked::new(&plan, &device, true)?))),
     ];
     let mut sums: Vec<(&'static str, Measured)> =
         contenders.iter().map(|&(name, _)| (name, Measured::default())).collect();

@@ -14,6 +14,7 @@ mod library;
 
 // What a card is reached through.
 mod context;
+mod events;
 mod noted;
 mod streams;
 

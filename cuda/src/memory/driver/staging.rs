@@ -9,8 +9,9 @@
 //     after that event has passed.
 
 use super::context::Context;
+use super::events::Event;
 use super::library::refused;
-use super::streams::{Event, IN, OUT, Streams};
+use super::streams::{IN, OUT, Streams};
 use crate::memory::{Address, DeviceError};
 use cudarc::driver::result::{self, DriverError};
 use parking_lot::{Condvar, Mutex};
@@ -176,7 +177,7 @@ impl Staging {
 
     fn make(&self) -> Result<Stage, DriverError> {
         let _relaxed = self.context.bind_relaxed()?;
-        let event = self.streams.event()?;
+        let event = self.streams.events.take()?;
         // Flags 0: the host reads it too, and write-combined memory is slow to read.
         // SAFETY: the driver gives memory of its own, or an error.
         match unsafe { result::malloc_host(STAGE_BYTES, 0) } {
@@ -186,7 +187,7 @@ impl Staging {
                 Ok(Stage { start: start.cast(), event, in_use: false })
             }
             Err(error) => {
-                self.streams.put_back(event);
+                self.streams.events.put_back(event);
                 Err(error)
             }
         }
@@ -210,7 +211,7 @@ impl Drop for Staging {
             }
             // SAFETY: G1. Nobody has the staging any more, and the stage's last copy is over.
             let _ = unsafe { result::free_host(stage.start.cast()) };
-            self.streams.put_back(stage.event);
+            self.streams.events.put_back(stage.event);
         }
     }
 }

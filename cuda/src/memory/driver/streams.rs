@@ -3,15 +3,15 @@
 //! Bytes come in on the first, go out on the second and are moved inside the card on the third, so that none of the three stands
 //! behind another but where an event says so. The program's streams have the numbers above (`noted`).
 #![allow(unsafe_code, reason = "driver calls on streams and events: S1")]
-// S1  A raw stream is live: it is our own until `Streams` is dropped, or whoever calls has an `Arc` of it. A spare event is
-//     live until `Streams` is dropped. Calls are made bound to the context that made both.
+// S1  A raw stream is live: it is our own until `Streams` is dropped, or whoever calls has an `Arc` of it. An event is
+//     live while one has it. Calls are made bound to the context that made both.
 
 use super::context::Context;
+use super::events::{Event, Events};
 use super::library::refused;
 use super::noted::Noted;
 use crate::memory::DeviceError;
 use crate::stream::{StreamId, StreamSet};
-use crossbeam_queue::SegQueue;
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::{CudaStream, sys};
 use std::sync::Arc;
@@ -32,26 +32,21 @@ pub(super) struct Streams {
     own: Vec<Raw>,
     /// The program's.
     pub(super) noted: Noted,
-    /// Events that nobody uses at the moment. One that is recorded anew holds nobody up who waited for its old record.
-    events: SegQueue<Event>,
+    pub(super) events: Events,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Raw(pub(super) sys::CUstream);
-#[derive(Debug)]
-pub(super) struct Event(sys::CUevent);
 
 // SAFETY: the driver allows both to be used from any thread that is bound to their context.
 unsafe impl Send for Raw {}
 // SAFETY: as above.
 unsafe impl Sync for Raw {}
-// SAFETY: as above.
-unsafe impl Send for Event {}
 
 impl Streams {
     pub(super) fn new(context: Arc<Context>) -> Result<Self, DriverError> {
         let mut streams =
-            Streams { context, own: Vec::with_capacity(OWN), noted: Noted::default(), events: SegQueue::new() };
+            Streams { context, own: Vec::with_capacity(OWN), noted: Noted::default(), events: Events::default() };
         let bound = streams.context.bind()?;
         for _ in 0..OWN {
             // What was made so far goes with `streams`, should the next be refused.
@@ -106,10 +101,10 @@ impl Streams {
         if kept.is_some() && is_capturing(raw)? {
             return Err(DriverError(sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED));
         }
-        let event = self.event()?;
+        let event = self.events.take()?;
         // SAFETY: S1.
         let used = unsafe { result::event::record(event.0, raw.0) }.and_then(|()| user(&event));
-        self.put_back(event);
+        self.events.put_back(event);
         used
     }
 
@@ -122,16 +117,6 @@ impl Streams {
         let kept = self.noted.stream(stream);
         let raw = kept.as_ref().map_or(self.own[IN], |stream| Raw(stream.cu_stream()));
         (kept, raw)
-    }
-
-    /// An event that nobody uses. The thread is bound.
-    pub(super) fn event(&self) -> Result<Event, DriverError> {
-        let fresh = || result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).map(Event);
-        self.events.pop().map_or_else(fresh, Ok)
-    }
-
-    pub(super) fn put_back(&self, event: Event) {
-        self.events.push(event);
     }
 
     /// Records an event on one of our own streams. The thread is bound.
@@ -156,10 +141,7 @@ impl Drop for Streams {
     fn drop(&mut self) {
         // What the driver says here has nobody to go to: a lost device has nothing left to give back.
         let Ok(_bound) = self.context.bind() else { return };
-        while let Some(event) = self.events.pop() {
-            // SAFETY: S1. Nobody has a spare event any more.
-            let _ = unsafe { result::event::destroy(event.0) };
-        }
+        self.events.end();
         self.own.drain(..).for_each(destroy);
     }
 }
