@@ -81,6 +81,22 @@ fn content_survives_eviction_spilling_and_large_copies() {
 }
 
 #[test]
+fn a_very_large_copy_is_filled_by_several_threads_and_arrives_whole() {
+    for late in [true, false] {
+        let sim = Sim::with(World { seed: 8, late, ..World::default() });
+        let manager = manager(160 * MIB);
+        let bytes = 70 * MIB + 12345;
+        let (first, second) = (sourced(&manager, bytes, 1), sourced(&manager, bytes, 2));
+        let other = sourced(&manager, 40 * MIB, 3); // the first leaves
+        assert!(!first.is_resident());
+        assert_eq!((content(&second), content(&other)), (pattern(bytes, 2), pattern(40 * MIB, 3)));
+        assert_eq!(content(&first), pattern(bytes, 1));
+        drop((first, second, other, manager));
+        assert_eq!((sim.report().as_str(), sim.live()), ("", Live::default()));
+    }
+}
+
+#[test]
 fn a_write_survives_eviction_and_a_shared_buffer_is_loaded_once() {
     let sim = Sim::late(4);
     let manager = manager(4 * MIB);

@@ -15,7 +15,8 @@ use std::sync::OnceLock;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Card {
-    /// Its number, by which [`CudaDevice::new`](super::CudaDevice::new) opens it.
+    /// Its number, by which [`CudaDevice::new`](super::CudaDevice::new) opens it: among the cards that
+    /// `CUDA_VISIBLE_DEVICES` leaves visible, in the order given there.
     pub ordinal: usize,
     /// Its own name among all cards, as `GPU-xxxxxxxx-...`.
     pub uuid: String,

@@ -1,7 +1,8 @@
 //! Staging: pinned buffers through which bytes of ordinary memory go to the card and come from it.
 //!
 //! A card copies asynchronously from pinned memory only. Large copies go piece by piece, so that one piece is on its way
-//! while the next is being filled. A buffer that was handed to a copy is not touched before that copy's event has passed
+//! while the next is being filled; and a very large one is filled by several threads, because one processor copies at a
+//! fraction of a card's rate. A buffer that was handed to a copy is not touched before that copy's event has passed
 //! (F4); buffers are lent in turn, so the one that is lent next was given away longest ago.
 #![allow(unsafe_code, reason = "pinned memory and copies: G1, G2")]
 // G1  A stage's buffer is `STAGE_BYTES` of pinned memory of its own, initialised, live until `Staging` is dropped.
@@ -16,12 +17,17 @@ use crate::memory::{Address, DeviceError};
 use cudarc::driver::result::{self, DriverError};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::thread::Builder;
 
 /// How long a buffer is: long enough that the driver's own work for a copy is nothing beside it.
 pub(super) const STAGE_BYTES: usize = 4 << 20;
-/// How many there are: two for one thread that copies in, two for one that copies out.
-const STAGES: usize = 4;
+/// How many there are at most: two for each thread that fills, two for one that copies out. They are made when all are in use.
+const STAGES: usize = 2 * MOST_LANES + 2;
+/// How many threads fill buffers for one copy, and how much each is given at least: to start one takes as long as to copy some
+/// hundred KiB.
+const MOST_LANES: usize = 4;
+const LANE_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -59,8 +65,28 @@ impl Staging {
     /// # Safety
     /// `to` and the bytes behind it lie in one live region, and nobody touches them who is not ordered with the stream.
     pub(super) unsafe fn copy_in(&self, to: Address, from: &[u8]) -> Result<(), DeviceError> {
+        let lanes = lanes(from.len());
+        std::thread::scope(|scope| {
+            // SAFETY: the caller's promise, passed on; no two lanes have a piece in common.
+            let lane = move |lane| unsafe { self.copy_lane(to, from, lane, lanes) };
+            let start = |other| (other, Builder::new().spawn_scoped(scope, move || lane(other)).ok());
+            let others: Vec<_> = (1..lanes).map(start).collect();
+            let own = lane(0);
+            others.into_iter().fold(own, |all, (other, thread)| {
+                // Where the system had no thread for it, its pieces are copied here.
+                let done = thread.map_or_else(|| lane(other), |thread| thread.join().expect("a lane only copies"));
+                all.and(done)
+            })
+        })
+    }
+
+    /// Copies every piece that is `lane`'s turn.
+    ///
+    /// # Safety
+    /// As `copy_in`, for these pieces.
+    unsafe fn copy_lane(&self, to: Address, from: &[u8], lane: usize, lanes: usize) -> Result<(), DeviceError> {
         let starts = (0_u64..).step_by(STAGE_BYTES);
-        from.chunks(STAGE_BYTES).zip(starts).try_for_each(|(piece, start)| {
+        from.chunks(STAGE_BYTES).zip(starts).skip(lane).step_by(lanes).try_for_each(|(piece, start)| {
             let filled = self.context.bind().and_then(|_bound| {
                 let mut stage = self.take()?;
                 stage.bytes()[..piece.len()].copy_from_slice(piece);
@@ -192,6 +218,13 @@ impl Staging {
             }
         }
     }
+}
+
+/// How many threads are to fill buffers for a copy of so many bytes.
+fn lanes(bytes: usize) -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let processors = *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    (bytes / LANE_BYTES).clamp(1, MOST_LANES.min(processors))
 }
 
 impl Stage {
