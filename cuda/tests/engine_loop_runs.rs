@@ -1,5 +1,5 @@
 //! The example `engine_loop` runs on ordinary memory and on a card: every weight is right after the loop, nobody loses
-//! memory, and the other plugin was at work.
+//! memory, and no two streams race.
 #![allow(dead_code, reason = "an example's own main, and what only it uses")]
 
 #[path = "../examples/engine_loop/main.rs"]
@@ -14,7 +14,7 @@ fn runs(device: &str) {
     for (name, measured) in run(&Args::parse_from(words)).expect("every weight is right") {
         assert_eq!((measured.steps, measured.access.len()), (80, 80 * 48), "{name} on {device}");
         assert_eq!(measured.allocate.len(), 80 * 3 + 20, "{name} on {device}");
-        assert!(measured.loads > 2 * 88, "{name} on {device}: the other plugin walks over more than fits");
+        assert!(measured.loads >= 2 * 88, "{name} on {device}: every weight came in every round");
     }
 }
 

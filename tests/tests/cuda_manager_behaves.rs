@@ -42,11 +42,29 @@ fn a_card_is_found_by_number_and_by_name() {
         assert!(card.free <= card.total && card.uuid.starts_with("GPU-"));
         let opened = CudaDevice::by_uuid(&card.uuid).expect("the card that was listed");
         assert_eq!(opened.uuid().expect("its name"), card.uuid);
+        // As the driver's tools would name it, were it a part of a card.
+        let part = card.uuid.replacen("GPU-", "MIG-", 1).to_uppercase();
+        assert!(CudaDevice::by_uuid(&part).is_ok(), "{part}");
     }
     let missing = CudaDevice::new(cards.len()).expect_err("there is no such card");
     assert!(missing.to_string().contains(&format!("card {}", cards.len())), "{missing}");
     assert!(CudaDevice::by_uuid("GPU-nobody").is_err());
     assert_eq!(sim.live(), Live::default(), "and nothing was left open");
+}
+
+#[test]
+fn a_card_that_cannot_be_opened_is_listed_and_hides_no_other() {
+    let sim = Sim::with(World { devices: 2, ..World::default() });
+    if sim.on_card() {
+        return;
+    }
+    sim.fail("cuDevicePrimaryCtxRetain", 1, 101, false);
+    let cards = devices().expect("cards");
+    assert_eq!((cards[0].total, cards[0].free), (Bytes(1 << 30), Bytes::ZERO));
+    assert_eq!(cards[1].free, Bytes(1 << 30));
+    // Whoever has the name of the other opens that one, and nothing else.
+    sim.fail("cuDevicePrimaryCtxRetain", 2, 101, false);
+    assert!(CudaDevice::by_uuid(&cards[1].uuid).is_ok());
 }
 
 #[test]
