@@ -22,6 +22,7 @@ mod streams;
 mod pinned;
 mod regions;
 mod staging;
+mod through;
 
 // The card itself, as the manager sees it.
 mod device;
