@@ -33,7 +33,7 @@ for test in ./test-*; do
 done
 part kernel kernel.log ./kernel
 if command -v compute-sanitizer > compute-sanitizer.path; then
-    for checked in kernel test-cuda_manager_behaves test-cuda_streams_are_ordered; do
+    for checked in kernel test-cuda_manager_behaves test-cuda_streams_are_ordered test-cuda_moves_are_ordered; do
         part "memcheck-$checked" "memcheck-$checked.log" \
             compute-sanitizer --tool memcheck --error-exitcode 9 "./$checked"
     done

@@ -14,7 +14,8 @@ import tempfile
 
 DRIVER = "cuda/src/memory/driver/"
 FORGET = "tenant.streams.begin(crate::stream::StreamSet::EMPTY);"
-TESTS = ["cuda_streams_are_ordered", "cuda_manager_behaves", "cuda_a_replay_survives_any_failing_call"]
+TESTS = ["cuda_streams_are_ordered", "cuda_moves_are_ordered", "cuda_captures_are_left_alone", "cuda_manager_behaves",
+         "cuda_a_replay_survives_any_failing_call"]
 
 # What is taken out, where, the text that goes, and what comes in its place.
 ROWS = [

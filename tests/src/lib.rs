@@ -10,6 +10,7 @@ pub mod pool_twin;
 pub mod residency_twin;
 pub mod table_twin;
 
+pub mod card;
 pub mod far_device;
 pub mod seeded;
 pub mod sources;
