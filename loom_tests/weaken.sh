@@ -88,20 +88,26 @@ W1 % table/residency.rs % transition % AcqRel > Release % residency_wanted_is_ne
 W2 % table/residency.rs % transition % AcqRel > Release % residency_pinned_entry_is_never_evicted
 W2 % table/residency.rs % unpin % Release > Relaxed % residency_pinned_entry_is_never_evicted
 # buddy
-E1 % buddy/claim.rs % take_whole % AcqRel > Release % buddy_free_then_allocate
+E1 % buddy/claim.rs % take_beside % AcqRel > Release % buddy_free_then_allocate
 E1 % buddy/claim.rs % take_at % AcqRel > Release % buddy_free_then_allocate
-E1 % buddy/release.rs % put_piece % SeqCst > Relaxed % buddy_free_then_allocate
-E1 % buddy/release.rs % close % AcqRel > Release % buddy_coalesced_then_allocate
-E2 % buddy/claim.rs % take_whole % AcqRel > Acquire % buddy_verdict_sees_a_hole_that_moves
+E1 % buddy/release.rs % put_beside % AcqRel > Acquire % buddy_free_then_allocate
+E1 % buddy/release.rs % put_piece % AcqRel > Acquire % buddy_free_then_allocate
+E1 % buddy/release.rs % put_first % SeqCst > Acquire % buddy_free_then_allocate
+E1 % buddy/release.rs % close_full % AcqRel > Release % buddy_coalesced_then_allocate
+E2 % buddy/claim.rs % take_beside % AcqRel > Acquire % buddy_verdict_sees_a_hole_that_moves
 E2 % buddy/claim.rs % take_at % AcqRel > Acquire % buddy_verdict_sees_a_split
-E2 % buddy/release.rs % close % AcqRel > Acquire % buddy_claim_while_buddies_coalesce
+E2 % buddy/release.rs % put_beside % AcqRel > Release % buddy_verdict_sees_a_first_token
+E2 % buddy/release.rs % put_piece % AcqRel > Release % buddy_verdict_sees_a_first_token
+E2 % buddy/release.rs % close_full % AcqRel > Acquire % buddy_claim_while_buddies_coalesce
 E2 % buddy/desk.rs % freed % Release > Relaxed % buddy_verdict_sees_a_hole_that_moves
 E2 % buddy/desk.rs % drop % Release > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/desk.rs % sequence % Acquire > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/search.rs % next_free % Acquire > Relaxed % buddy_verdict_sees_a_hole_that_moves
 E2 % buddy/search.rs % next_free % 2 Acquire > Relaxed % buddy_verdict_sees_a_cleared_mark
-E2 % buddy/tree.rs % free_around % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
-E3 % buddy/release.rs % mark % sequentially_consistent(); > % buddy_mark_is_not_lost
+E2 % buddy/tree.rs % free_until % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
+E2 % buddy/tree.rs % free_since % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
+E2 % buddy/tree.rs % free_above % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
+E3 % buddy/release.rs % is_marked % sequentially_consistent(); > % buddy_mark_is_not_lost
 E3 % buddy/search.rs % clear_mark % sequentially_consistent(); > % buddy_mark_is_not_lost
 E4 % buddy/desk.rs % acquire % Acquire > Relaxed % buddy_slot_changes_hands
 E4 % buddy/desk.rs % release % Release > Relaxed % buddy_slot_changes_hands
