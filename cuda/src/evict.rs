@@ -1,13 +1,14 @@
 //! Evict: one entry's memory goes, its identity stays. The mirror of `materialise`.
 
 use crate::inner::Inner;
+use crate::leaving::Leaving;
 use crate::observer::Event;
 use crate::place::Want;
 use crate::policy::Order;
 use crate::room::Candidate;
 use crate::spill::NotSpilled;
 use crossbeam_epoch as epoch;
-use freehold_core::{Claim, Rank, Victim};
+use freehold_core::{Rank, Victim};
 
 impl Inner {
     /// Evicts `victim` if it may still leave; says whether it did.
@@ -20,10 +21,8 @@ impl Inner {
     ) -> bool {
         let guard = epoch::pin();
         let Some(entry) = self.table.get(victim.key, &guard) else { return false };
-        if entry.residency().begin_evict() != Claim::Won {
-            return false;
-        }
-        let tenant = entry.payload();
+        let Some(leaving) = Leaving::begin(self, entry) else { return false };
+        let tenant = leaving.tenant();
         let (bytes, label, plugin) = (tenant.bytes.get(), &*tenant.label, tenant.plugin.name());
         let _span =
             tracing::debug_span!("evict", id = entry.id(), bytes, label, plugin, needed = want.bytes.get()).entered();
@@ -32,7 +31,6 @@ impl Inner {
             if !matches!(error, NotSpilled::OverBudget(_)) {
                 tracing::warn!(%error, label = &*tenant.label, "an entry could not be written out and stays");
             }
-            self.settle(entry, entry.residency().cancel_evict());
             return false;
         }
         // The priority it was chosen by, which may have been changed since.
@@ -42,8 +40,7 @@ impl Inner {
         let needed_by = want.plugin.shared_name();
         told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes, needed_by });
         self.saw_evicted(entry, rank.priority, want.bytes);
-        self.free_place(entry);
-        self.conclude(entry, entry.residency().finish_evict());
+        leaving.left();
         true
     }
 }

@@ -73,6 +73,7 @@ mod close;
 mod evict;
 mod handle;
 mod inner;
+mod leaving;
 mod manager;
 mod materialise;
 mod model;

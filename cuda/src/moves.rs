@@ -1,19 +1,19 @@
 //! Move: open a hole out of pieces. The entries keep their content, their identity and their handles; only their place
 //! changes, and only while nobody has them pinned.
 #![allow(unsafe_code, reason = "the claim is what makes an entry's bytes movable: A2 of arena.rs")]
-// A2, here: between `begin_evict` won and `cancel_evict`, this thread has the entry to itself; and the target is in our
+// A2, here: while it holds an entry's `Leaving`, this thread has the entry to itself; and the target is in our
 // hands (`Held`), so nobody has a block there.
 
 use crate::arena::{Arena, Place};
 use crate::budget::Charge;
 use crate::inner::Inner;
-use crate::memory::DeviceError;
+use crate::leaving::Leaving;
 use crate::observer::Event;
 use crate::place::Want;
-use crate::tenant::{Departure, Tenant};
+use crate::tenant::Tenant;
 use crossbeam_epoch::{self as epoch, Guard};
 use freehold_core::compaction::{Layout, Move, Occupant, Plan};
-use freehold_core::{Bytes, Claim, Entry, HandleKey, Offset};
+use freehold_core::{Bytes, Entry, HandleKey, Offset};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Inner {
@@ -84,58 +84,38 @@ impl Inner {
         step: &Move,
         told: &mut Vec<Event>,
     ) -> Option<()> {
-        if entry.residency().begin_evict() != Claim::Won {
-            return None;
-        }
-        let tenant = entry.payload();
+        let mut leaving = Leaving::begin(self, entry)?;
+        let tenant = leaving.tenant();
         let (bytes, label) = (tenant.bytes.get(), &*tenant.label);
         let _span = tracing::debug_span!("move", id = entry.id(), bytes, label).entered();
         tenant.moving.store(true, Relaxed); // Relaxed: for reports
-        let moved = tenant.place.get().filter(|place| (place.arena, place.offset) == (index, step.from)).map(|place| {
-            let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
-            let earlier = arena.earlier_users(step.to, step.bytes);
-            // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.
-            let copied = unsafe { from.copy_to(&to, tenant.streams.everybody().union(earlier)) };
-            match copied {
-                Ok(behind) => {
-                    arena.note_users(step.from, step.bytes, behind);
-                    tenant.streams.begin(behind);
-                    let to = Place { offset: step.to, ..place };
-                    tenant.place.set(to);
-                    self.saw_moved(entry, place, to);
-                    Ok(())
-                }
-                Err(error) => {
-                    arena.note_users(step.to, step.bytes, earlier);
-                    tracing::warn!(%error, label = &*tenant.label, "a move failed");
-                    Err(error)
-                }
-            }
-        });
-        tenant.moving.store(false, Relaxed); // Relaxed: for reports
-        match moved {
-            Some(Err(error)) if step.overlaps() => return self.give_up(entry, error),
-            _ => self.settle(entry, entry.residency().cancel_evict()),
+        let place = tenant.place.get().filter(|place| (place.arena, place.offset) == (index, step.from))?;
+        let (from, to) = (arena.span(step.from, tenant.bytes), arena.span(step.to, tenant.bytes));
+        let earlier = arena.earlier_users(step.to, step.bytes);
+        if step.overlaps() {
+            leaving.tear(None);
         }
-        moved?.ok()?;
+        // SAFETY: A2. The entry is claimed, and the target is held, but for what it shares with the entry's own block.
+        let behind = match unsafe { from.copy_to(&to, tenant.streams.everybody().union(earlier)) } {
+            Ok(behind) => behind,
+            Err(error) => {
+                arena.note_users(step.to, step.bytes, earlier);
+                tracing::warn!(%error, label = &*tenant.label, "a move failed");
+                if step.overlaps() {
+                    leaving.tear(Some(error));
+                }
+                return None;
+            }
+        };
+        arena.note_users(step.from, step.bytes, behind);
+        tenant.streams.begin(behind);
+        let there = Place { offset: step.to, ..place };
+        tenant.place.set(there);
+        leaving.mend();
+        self.saw_moved(entry, place, there);
+        drop(leaving);
         told.push(Event::Moved { id: entry.id(), bytes: tenant.bytes });
         Some(())
-    }
-}
-
-impl Inner {
-    /// Ends a move onto itself that failed: how much of the block was overwritten is not known, so nobody may see it. What
-    /// has a source is evicted and comes back; what has none is lost, and says so.
-    fn give_up(&self, entry: &Entry<Tenant>, error: DeviceError) -> Option<()> {
-        let tenant = entry.payload();
-        let elsewhere = tenant.departure == Departure::Sourced && !entry.residency().snapshot().is_dirty();
-        if !elsewhere {
-            tracing::error!(%error, label = &*tenant.label, "an entry's only bytes were lost in a failed move");
-            tenant.lost.get_or_init(|| error);
-        }
-        self.free_place(entry);
-        self.settle(entry, entry.residency().finish_evict());
-        None
     }
 }
 

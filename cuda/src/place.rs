@@ -37,6 +37,35 @@ struct Shortage {
     in_flight: bool,
 }
 
+/// A charge for which a block is looked for. Dropped before it was found, also by a panic of the device below, the charge
+/// is taken back.
+struct Search<'s> {
+    inner: &'s Inner,
+    want: &'s Want<'s>,
+    charge: Charge,
+}
+
+impl<'s> Search<'s> {
+    fn begin(inner: &'s Inner, want: &'s Want<'s>) -> Option<Self> {
+        let charge = inner.charge(want)?;
+        inner.searches.fetch_add(1, SeqCst);
+        Some(Search { inner, want, charge })
+    }
+
+    fn found(self) {
+        self.inner.searches.fetch_sub(1, SeqCst);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Search<'_> {
+    fn drop(&mut self) {
+        self.inner.credit(self.want, self.charge);
+        self.inner.searches.fetch_add(FRUITLESS_SEARCH - 1, SeqCst);
+        self.inner.ring_if_hidden();
+    }
+}
+
 impl<'a> Want<'a> {
     pub(crate) fn of(inner: &Inner, tenant: &'a Tenant) -> Self {
         Want {
@@ -111,15 +140,9 @@ impl Inner {
 
     /// Charged, found, counted, in this order: no book ever shows more than its limit.
     fn charged(&self, want: &Want<'_>, find: impl FnOnce(Charge) -> Option<Place>) -> Option<Place> {
-        let charge = self.charge(want)?;
-        self.searches.fetch_add(1, SeqCst);
-        let Some(place) = find(charge) else {
-            self.credit(want, charge);
-            self.searches.fetch_add(FRUITLESS_SEARCH - 1, SeqCst);
-            self.ring_if_hidden();
-            return None;
-        };
-        self.searches.fetch_sub(1, SeqCst);
+        let search = Search::begin(self, want)?;
+        let place = find(search.charge)?;
+        search.found();
         self.tally.resident.add(want.bytes.get());
         want.plugin.tally().resident.add(want.bytes.get());
         Some(place)

@@ -75,6 +75,20 @@ impl SpillStore {
     }
 }
 
+/// Memory that is being filled; given back where that fails, also by a panic of the device.
+struct Taken<'s> {
+    store: &'s SpillStore,
+    spilled: Option<Spilled>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(spilled) = self.spilled.take() {
+            self.store.give_back(spilled);
+        }
+    }
+}
+
 /// Whether an eviction would have to write the entry's bytes out: it has no source, or was written since they came.
 pub(crate) fn exists_nowhere_else(entry: &Entry<Tenant>) -> bool {
     match entry.payload().departure {
@@ -88,15 +102,13 @@ impl Inner {
     pub(crate) fn spill(&self, entry: &Entry<Tenant>) -> Result<(), NotSpilled> {
         let tenant = entry.payload();
         let Some(span) = self.span(tenant).filter(|_| exists_nowhere_else(entry)) else { return Ok(()) };
-        let mut spilled = self.spill.take(tenant.bytes)?;
+        let mut taken = Taken { store: &self.spill, spilled: Some(self.spill.take(tenant.bytes)?) };
+        let target = taken.spilled.as_mut().expect("just taken").as_mut_slice();
         // SAFETY: A2. The entry is claimed: nobody writes its bytes.
-        if let Err(error) = unsafe { span.read(0, spilled.as_mut_slice(), tenant.streams.before()) } {
-            self.spill.give_back(spilled);
-            return Err(NotSpilled::Device(error));
-        }
+        unsafe { span.read(0, target, tenant.streams.before()) }.map_err(NotSpilled::Device)?;
         self.tally.spilled(tenant.bytes);
         tenant.plugin.tally().spilled(tenant.bytes);
-        *tenant.spilled.lock() = Some(spilled);
+        *tenant.spilled.lock() = taken.spilled.take();
         Ok(())
     }
 

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use freehold_core::Bytes;
 use freehold_cuda::{
-    Allocation, DeviceMemory, Error, ManualClock, Plugin, Policy, SourceError, VramHandle, VramManager,
-    VramManagerBuilder, source,
+    Allocation, DeviceMemory, Error, ManualClock, Plugin, Policy, VramHandle, VramManager, VramManagerBuilder,
 };
 use parking_lot::RwLock;
 
