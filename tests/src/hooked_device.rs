@@ -9,13 +9,14 @@ use std::fmt;
 /// See the module's words.
 pub struct HookedDevice {
     host: HostDevice,
-    hook: Box<dyn Fn(Call) + Send + Sync>,
+    hook: Box<dyn Fn(Call, Address) + Send + Sync>,
 }
 
 impl HookedDevice {
-    /// Calls `hook` in each call, when its work is done and before it returns. (Before a region is given back: afterwards
+    /// Calls `hook` in each call, when its work is done and before it returns, with the device address that it is about: of
+    /// what is read, or else of what is written. (Before a region is given back: afterwards
     /// it is nobody's.)
-    pub fn new(hook: impl Fn(Call) + Send + Sync + 'static) -> Self {
+    pub fn new(hook: impl Fn(Call, Address) + Send + Sync + 'static) -> Self {
         HookedDevice { host: HostDevice::new(), hook: Box::new(hook) }
     }
 }
@@ -38,12 +39,13 @@ unsafe impl DeviceMemory for HookedDevice {
 
     fn allocate(&self, bytes: Bytes) -> Result<Region, DeviceError> {
         let region = self.host.allocate(bytes);
-        (self.hook)(Call::Allocate);
+        let at = region.as_ref().map_or(Address(0), |region| region.address);
+        (self.hook)(Call::Allocate, at);
         region
     }
 
     fn free(&self, region: Region) -> Result<(), DeviceError> {
-        (self.hook)(Call::Free);
+        (self.hook)(Call::Free, region.address);
         self.host.free(region)
     }
 
@@ -54,21 +56,21 @@ unsafe impl DeviceMemory for HookedDevice {
     unsafe fn upload(&self, to: Address, from: &[u8]) -> Result<(), DeviceError> {
         // SAFETY: the caller's promise, passed on.
         let done = unsafe { self.host.upload(to, from) };
-        (self.hook)(Call::Upload);
+        (self.hook)(Call::Upload, to);
         done
     }
 
     unsafe fn download(&self, to: &mut [u8], from: Address) -> Result<(), DeviceError> {
         // SAFETY: the caller's promise, passed on.
         let done = unsafe { self.host.download(to, from) };
-        (self.hook)(Call::Download);
+        (self.hook)(Call::Download, from);
         done
     }
 
     unsafe fn copy(&self, to: Address, from: Address, bytes: Bytes) -> Result<(), DeviceError> {
         // SAFETY: the caller's promise, passed on.
         let done = unsafe { self.host.copy(to, from, bytes) };
-        (self.hook)(Call::Copy);
+        (self.hook)(Call::Copy, to);
         done
     }
 }

@@ -37,7 +37,7 @@ impl Fuse {
 fn manager(capacity: u64) -> (VramManager, Arc<Fuse>) {
     let fuse = Arc::new(Fuse::default());
     let burning = Arc::clone(&fuse);
-    let device = Arc::new(HookedDevice::new(move |call| burning.burn(call)));
+    let device = Arc::new(HookedDevice::new(move |call, _| burning.burn(call)));
     let manager = World { device, ..World::host() }.builder(capacity).spill_budget(units(64)).build().unwrap();
     (manager, fuse)
 }
