@@ -1,10 +1,11 @@
 //! The soak: 32 threads of 4 plugins over capacity, with sources that fail, panic, dawdle and lie about their length, random
-//! drops, priorities, budgets, reservations, trims, and closes in the middle of it all. No wrong byte, no deadlock, exact
-//! books, clean audits, no memory kept. Behaviours G1, G5, C5 to C9, E3 to E6, H1 together.
+//! drops, prefetches, priorities, budgets, handovers, reservations, trims, a spill budget that is too small, each policy in turn,
+//! and closes in the middle of it all. No wrong byte, no deadlock, exact books, clean audits, no memory kept. Behaviours G1, G5,
+//! B11, C5 to C10, C14, E3 to E6, H1 together.
 //!
 //! Five seconds, or `FREEHOLD_SOAK_SECONDS`.
 
-use freehold_cuda::{Access, Allocation, Error, Plugin, VramHandle, VramManager};
+use freehold_cuda::{Access, Allocation, Bytes, Error, Plugin, Policy, VramHandle, VramManager};
 use freehold_tests::seeded::{Random, Yielding, perhaps_yield, seed_yields};
 use freehold_tests::sources::{Moody, silence_panics_of_sources};
 use freehold_tests::watchdog::watch;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 const THREADS: u64 = 32;
 const CAPACITY: u64 = 96;
+/// What the spill budget is in two rounds of three: less than what is without a source wants.
+const SPILLED: u64 = 12;
 const ROUND: Duration = Duration::from_millis(600);
 
 fn seconds() -> u64 {
@@ -68,7 +71,7 @@ impl Worker<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0..3 => {
                 let asked = self.asked();
                 self.keep(expected(self.manager.allocate(asked)));
@@ -93,6 +96,8 @@ impl Worker<'_> {
                 let access = expected(self.crowd[at].access_timeout(patience));
                 self.check(access, 500 + at as u64);
             }
+            12 => self.crowd.iter().for_each(|handle| _ = expected(handle.prefetch())),
+            13 => self.own.iter().rev().for_each(|(handle, _)| _ = expected(handle.prefetch())),
             _ => self.use_own(),
         }
     }
@@ -146,21 +151,29 @@ impl Worker<'_> {
 }
 
 /// One who turns the knobs until the round is over.
-fn turn_knobs(manager: &VramManager, over: &AtomicBool, seed: u64) {
+fn turn_knobs(manager: &VramManager, over: &AtomicBool, seed: u64, most_spilled: u64) {
     let mut random = Random::new(seed, 999);
     while !over.load(Relaxed) {
         let size = units(CAPACITY / 2 + random.below(CAPACITY / 2 + 1));
-        match random.below(4) {
+        match random.below(6) {
             0 | 1 => _ = expected(manager.set_budget(size)),
             2 => _ = expected(manager.trim()),
+            3 | 4 => {
+                let ceiling = random.below(4) as i32;
+                let lent = expected(manager.handover(units(random.below(CAPACITY + 1)), ceiling));
+                std::thread::sleep(Duration::from_millis(2));
+                drop(lent);
+            }
             _ => {
                 let reservation = expected(manager.reserve(units(random.below(8))));
                 let within = reservation.as_ref().map(|set| sourced(1, units(2)).within(set));
                 drop(within.and_then(|asked| expected(manager.allocate(asked))));
             }
         }
-        let peak = manager.stats().peak_resident_bytes;
+        let stats = manager.stats();
+        let (peak, spilled) = (stats.peak_resident_bytes, stats.peak_spilled_bytes);
         assert!(peak <= CAPACITY * U, "{peak} bytes were resident at once");
+        assert!(spilled <= most_spilled, "{spilled} bytes were spilled at once");
         std::thread::sleep(Duration::from_millis(3));
     }
 }
@@ -170,6 +183,9 @@ fn round(world: &World, seed: u64) -> u64 {
     let yielding = Arc::new(Yielding::default());
     let builder = world.builder(CAPACITY).clock(yielding.clone()).observer(yielding);
     let builder = if seed.is_multiple_of(3) { builder.arena_bytes(units(CAPACITY / 3)) } else { builder };
+    let builder = if seed % 4 < 2 { builder.policy(Policy::PriorityNextUse) } else { builder };
+    let most_spilled = if seed.is_multiple_of(3) { u64::MAX } else { SPILLED * U };
+    let builder = builder.spill_budget(Bytes(most_spilled));
     let manager = builder.build().unwrap();
     let plugins: Vec<Plugin> = (0..4).map(|n| manager.plugin(&format!("plugin {n}"))).collect();
     let crowd: Vec<VramHandle> = (500..512).map(|seed| manager.register(sourced(seed, units(4))).unwrap()).collect();
@@ -189,7 +205,7 @@ fn round(world: &World, seed: u64) -> u64 {
                 checked.fetch_add(worker.checked, Relaxed);
             });
         }
-        scope.spawn(|| turn_knobs(&manager, &over, seed));
+        scope.spawn(|| turn_knobs(&manager, &over, seed, most_spilled));
         std::thread::sleep(ROUND);
         if seed.is_multiple_of(2) {
             manager.close();
@@ -198,13 +214,24 @@ fn round(world: &World, seed: u64) -> u64 {
         over.store(true, Relaxed);
     });
     drop(crowd);
+    await_the_last_prefetch(&manager);
     let books = manager.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!((books.handles, books.resident, books.set_aside), (0, units(0), units(0)), "seed {seed}");
+    let nothing = (0, units(0), units(0), units(0));
+    assert_eq!((books.handles, books.resident, books.set_aside, books.spilled), nothing, "seed {seed}");
     let stats = manager.stats();
     let of_plugins: u64 = plugins.iter().map(|plugin| plugin.stats().resident_bytes).sum();
     assert_eq!((stats.resident_bytes, of_plugins), (0, 0));
     assert!(stats.evictions > 0 && stats.refusals > 0, "{stats:?}: nothing was under pressure");
     checked.into_inner()
+}
+
+/// The worker holds what it is bringing, and lets go of it a moment after everybody else.
+fn await_the_last_prefetch(manager: &VramManager) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !manager.audit().is_ok_and(|books| books.handles == 0) {
+        assert!(Instant::now() < deadline, "somebody holds a handle: {:?}", manager.audit());
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// This process's memory, in bytes.
