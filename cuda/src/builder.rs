@@ -32,6 +32,7 @@ pub struct VramManagerBuilder {
     spill_budget: Bytes,
     moves: bool,
     policy: Policy,
+    ahead: Bytes,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
     log_records: Option<usize>,
@@ -47,6 +48,7 @@ impl VramManagerBuilder {
             spill_budget: Bytes(u64::MAX),
             moves: true,
             policy: Policy::default(),
+            ahead: Bytes::ZERO,
             clock: None,
             observer: None,
             log_records: None,
@@ -95,6 +97,14 @@ impl VramManagerBuilder {
     /// Who leaves first among entries of one priority: the least recently used, where nothing is said.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Under [`Policy::PriorityNextUse`], brings what comes next before it is asked for, `bytes` of it at a time, on the
+    /// manager's one thread for prefetches: after every access that had to wait, and after the first use of what was so
+    /// brought. As [`prefetch_next`](VramManager::prefetch_next); none, where nothing is said.
+    pub fn prefetch_ahead(mut self, bytes: Bytes) -> Self {
+        self.ahead = bytes;
         self
     }
 
@@ -156,6 +166,7 @@ impl VramManagerBuilder {
             prefetcher: Prefetcher::default(),
             moves: self.moves,
             policy: self.policy,
+            ahead: self.ahead,
             clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
             observer: self.observer,
             tally: Tally::default(),

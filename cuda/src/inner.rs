@@ -50,6 +50,8 @@ pub(crate) struct Inner {
     /// How many wait for memory: while any do, surveys mark what is in the way.
     pub(crate) waiting: AtomicUsize,
     pub(crate) prefetcher: Prefetcher,
+    /// How many bytes of what comes next are brought each time; none, unless somebody asked for it.
+    pub(crate) ahead: Bytes,
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
     pub(crate) policy: Policy,
@@ -83,7 +85,7 @@ impl Inner {
     }
 
     /// An entry for `allocation`, absent, with its owner.
-    pub(crate) fn tenancy(self: &Arc<Self>, allocation: &Allocation) -> Result<Tenancy, Error> {
+    pub(crate) fn tenancy(self: &Arc<Self>, allocation: &Allocation) -> Result<Arc<Tenancy>, Error> {
         self.check_process()?;
         self.check_size(allocation.bytes)?;
         self.check_align(allocation.align)?;
@@ -93,7 +95,10 @@ impl Inner {
         let plugin = allocation.plugin.clone().unwrap_or_else(|| self.nobody.clone());
         let owner = self.table.insert(allocation.priority, self.tick(), Tenant::new(allocation, plugin));
         self.saw_begin(&owner);
-        let tenancy = Tenancy::new(self, owner, allocation);
+        let tenancy = Arc::new(Tenancy::new(self, owner, allocation));
+        if self.policy.learns() {
+            tenancy.tenant().owner.get_or_init(|| Arc::downgrade(&tenancy));
+        }
         // SeqCst: pairs with the fence in `close`. A close that does not see the entry in the table is seen here.
         fence(SeqCst);
         if self.closed.load(Relaxed) { Err(Error::Closed) } else { Ok(tenancy) }

@@ -67,6 +67,7 @@ mod resize;
 mod access;
 #[cfg(feature = "cuda")]
 mod access_on;
+mod ahead;
 mod audit;
 mod builder;
 mod close;
@@ -93,6 +94,7 @@ pub use access::{Access, AccessMut};
 #[cfg(feature = "cuda")]
 pub use access_on::{AccessMutOn, AccessOn};
 pub use admission::{MemoryPool, global_pool, init_global_pool, set_global_pool};
+pub use ahead::Ahead;
 pub use allocation::Allocation;
 pub use audit::{Books, BooksError};
 pub use budget::Reservation;

@@ -3,7 +3,7 @@
 // A2, here: `Claimed` exists only after `begin_materialise` was won, so its thread has the entry to itself (R2 of the
 // table's states) until the claim is ended.
 
-use crate::arena::Span;
+use crate::arena::{Place, Span};
 use crate::error::{Error, SourceError};
 use crate::inner::Inner;
 use crate::observe::observed::materialise_span;
@@ -32,13 +32,15 @@ enum Filled {
 impl Inner {
     /// Pins an entry that was not resident, or not when we looked. Each turn of the loop follows another thread's success
     /// on the same entry, or waits for it.
-    pub(crate) fn pin_slow(&self, tenancy: &Tenancy) -> Result<(), Error> {
+    pub(crate) fn pin_slow(self: &Arc<Self>, tenancy: &Tenancy) -> Result<(), Error> {
         let residency = tenancy.entry().residency();
         self.observed.misses.add(1);
         loop {
             match residency.try_pin() {
                 Pin::Pinned => return Ok(()),
-                Pin::Absent if residency.begin_materialise() == Claim::Won => return self.bring(tenancy, 1),
+                Pin::Absent if residency.begin_materialise() == Claim::Won => {
+                    return self.bring(tenancy, 1).inspect(|()| self.ask_ahead());
+                }
                 Pin::Busy(_) => wait_until_settled(tenancy),
                 Pin::Released => return Err(Error::Released { key: tenancy.entry().key() }),
                 _ => {}
@@ -60,7 +62,7 @@ impl Inner {
     pub(crate) fn bring_early(&self, tenancy: &Tenancy) -> Result<(), Error> {
         loop {
             match tenancy.entry().residency().begin_materialise() {
-                Claim::Won => return self.bring(tenancy, 0),
+                Claim::Won => return self.bring(tenancy, 0).inspect(|()| self.note_early(tenancy)),
                 Claim::Lost(state) if state.residency() == Residency::Evicting => wait_until_settled(tenancy),
                 _ => return Ok(()),
             }
@@ -71,9 +73,29 @@ impl Inner {
     fn bring(&self, tenancy: &Tenancy, pins: u32) -> Result<(), Error> {
         let claimed = Claimed { tenancy, finished: false };
         let tenant = tenancy.tenant();
+        let place = if tenant.bytes > Bytes::ZERO { Some(self.place(&Want::of(self, tenant))?) } else { None };
+        self.occupy(claimed, place, pins)
+    }
+
+    /// Brings an entry to a place that was found for it. The claim has been won.
+    pub(crate) fn bring_to(&self, tenancy: &Tenancy, place: Place) -> Result<(), Error> {
+        self.occupy(Claimed { tenancy, finished: false }, Some(place), 0)?;
+        tenancy.tenant().early.set(true);
+        self.note_early(tenancy);
+        Ok(())
+    }
+
+    fn note_early(&self, tenancy: &Tenancy) {
+        let tenant = tenancy.tenant();
+        self.tally.prefetched(tenant.bytes);
+        tenant.plugin.tally().prefetched(tenant.bytes);
+    }
+
+    fn occupy(&self, claimed: Claimed<'_>, place: Option<Place>, pins: u32) -> Result<(), Error> {
+        let tenancy = claimed.tenancy;
+        let tenant = tenancy.tenant();
         let mut filled = Filled::Fresh;
-        if tenant.bytes > Bytes::ZERO {
-            let place = self.place(&Want::of(self, tenant))?;
+        if let Some(place) = place {
             let arena = self.arenas.at(place.arena);
             tenant.streams.begin(arena.earlier_users(place.offset, self.reserved(tenant.bytes)));
             tenant.place.set(place);

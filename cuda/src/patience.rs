@@ -9,7 +9,6 @@ use crate::handle::VramHandle;
 use crate::inner::Inner;
 use crate::manager::VramManager;
 use event_listener::{EventListener, Listener};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
@@ -103,7 +102,7 @@ impl VramManager {
     /// # Errors
     /// Those of `allocate`, but never [`Error::OutOfMemory`].
     pub async fn allocate_async(&self, allocation: Allocation) -> Result<VramHandle, Error> {
-        let tenancy = Arc::new(self.inner().tenancy(&allocation)?);
+        let tenancy = self.inner().tenancy(&allocation)?;
         let _waiting = Waiting::new(self.inner());
         loop {
             let listener = self.inner().freed.listen();
@@ -115,7 +114,7 @@ impl VramManager {
     }
 
     fn allocate_until(&self, allocation: &Allocation, deadline: Option<Instant>) -> Result<VramHandle, Error> {
-        let tenancy = Arc::new(self.inner().tenancy(allocation)?);
+        let tenancy = self.inner().tenancy(allocation)?;
         self.inner().patiently(deadline, || self.inner().first_load(&tenancy))?;
         Ok(VramHandle::new(tenancy, None))
     }

@@ -28,6 +28,8 @@ struct Ledger {
 pub(crate) struct Tally {
     pub(crate) loads: Counter,
     pub(crate) load_bytes: Counter,
+    pub(crate) prefetches: Counter,
+    pub(crate) prefetched_bytes: Counter,
     pub(crate) evictions: Counter,
     pub(crate) evicted_bytes: Counter,
     pub(crate) moves: Counter,
@@ -46,6 +48,10 @@ pub struct Stats {
     pub loads: u64,
     /// Bytes of those.
     pub load_bytes: u64,
+    /// Those of the loads that came before anybody asked for the content; nobody waited for them.
+    pub prefetches: u64,
+    /// Bytes of those.
+    pub prefetched_bytes: u64,
     /// Entries that lost their memory to make room.
     pub evictions: u64,
     /// Bytes of those.
@@ -92,6 +98,11 @@ impl Tally {
         self.load_bytes.add(bytes.get());
     }
 
+    pub(crate) fn prefetched(&self, bytes: Bytes) {
+        self.prefetches.add(1);
+        self.prefetched_bytes.add(bytes.get());
+    }
+
     pub(crate) fn evicted(&self, bytes: Bytes) {
         self.evictions.add(1);
         self.evicted_bytes.add(bytes.get());
@@ -113,6 +124,8 @@ impl Tally {
         Stats {
             loads: self.loads.get(),
             load_bytes: self.load_bytes.get(),
+            prefetches: self.prefetches.get(),
+            prefetched_bytes: self.prefetched_bytes.get(),
             evictions: self.evictions.get(),
             evicted_bytes: self.evicted_bytes.get(),
             moves: self.moves.get(),

@@ -7,16 +7,21 @@
 //!   worker: claim --> place --> fill --> resident, unpinned        failed --> absent; the access asks again and hears why
 //! ```
 //!
+//! The same thread brings what comes next (`ahead`), where the manager was built for that; it is asked after an access that
+//! had to wait, and after the first use of what it brought.
+//!
 //! The thread is started by the first prefetch and ends when the manager is closed. The queue holds weak references: a
 //! handle that is released before its turn is not brought, and its source is dropped with it (C13).
 
 use crate::error::Error;
 use crate::handle::VramHandle;
+use crate::inner::Inner;
 use crate::manager::VramManager;
 use crate::tenancy::Tenancy;
-use freehold_core::Residency;
+use freehold_core::{Bytes, Residency};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -38,14 +43,24 @@ pub enum Prefetch {
 
 /// The queue to the worker, and whether there is one yet.
 #[derive(Debug, Default)]
-pub(crate) struct Prefetcher(Mutex<Worker>);
+pub(crate) struct Prefetcher {
+    worker: Mutex<Worker>,
+    asked_ahead: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 enum Worker {
     #[default]
     NotStarted,
-    Running(SyncSender<Weak<Tenancy>>),
+    Running(SyncSender<Job>),
     Ended,
+}
+
+/// What the worker may be asked. Weak: it keeps nothing alive.
+#[derive(Debug)]
+enum Job {
+    Bring(Weak<Tenancy>),
+    WhatComes(Weak<Inner>),
 }
 
 impl VramManager {
@@ -88,7 +103,7 @@ impl Prefetcher {
         if !tenancy.enter_queue() {
             return Ok(Prefetch::Queued);
         }
-        if self.queue(Arc::downgrade(tenancy)) {
+        if self.queue(Job::Bring(Arc::downgrade(tenancy))) {
             return Ok(Prefetch::Queued);
         }
         tenancy.leave_queue();
@@ -97,11 +112,11 @@ impl Prefetcher {
 
     /// Ends the worker after what it is doing now. Not waited for: a source may take its time, or be the one that closes.
     pub(crate) fn end(&self) {
-        *self.0.lock() = Worker::Ended;
+        *self.worker.lock() = Worker::Ended;
     }
 
-    fn queue(&self, tenancy: Weak<Tenancy>) -> bool {
-        let mut worker = self.0.lock();
+    fn queue(&self, job: Job) -> bool {
+        let mut worker = self.worker.lock();
         if let Worker::NotStarted = *worker {
             match start() {
                 Ok(queue) => *worker = Worker::Running(queue),
@@ -109,26 +124,49 @@ impl Prefetcher {
             }
         }
         match &*worker {
-            Worker::Running(queue) => queue.try_send(tenancy).is_ok(),
+            Worker::Running(queue) => queue.try_send(job).is_ok(),
             Worker::NotStarted | Worker::Ended => false,
         }
     }
 }
 
-fn start() -> std::io::Result<SyncSender<Weak<Tenancy>>> {
+fn start() -> std::io::Result<SyncSender<Job>> {
     let (sender, receiver) = sync_channel(QUEUE_LENGTH);
     thread::Builder::new().name("freehold-prefetch".into()).spawn(move || work(&receiver))?;
     Ok(sender)
 }
 
+impl Inner {
+    /// Asks the worker to bring what comes next, where that is wanted and it was not asked already.
+    pub(crate) fn ask_ahead(self: &Arc<Self>) {
+        // Relaxed: it only keeps the request from standing in the queue twice.
+        if self.ahead == Bytes::ZERO || self.prefetcher.asked_ahead.swap(true, Relaxed) {
+            return;
+        }
+        if !self.prefetcher.queue(Job::WhatComes(Arc::downgrade(self))) {
+            self.prefetcher.asked_ahead.store(false, Relaxed);
+        }
+    }
+}
+
 /// Sleeps until something is asked, and ends when nobody can ask any more.
-fn work(queue: &Receiver<Weak<Tenancy>>) {
+fn work(queue: &Receiver<Job>) {
     while let Ok(asked) = queue.recv() {
-        let Some(tenancy) = asked.upgrade() else { continue };
-        tenancy.leave_queue();
         // A source's panic is an error already (C6); an observer's must not end the worker.
-        let brought = catch_unwind(AssertUnwindSafe(|| tenancy.inner().bring_early(&tenancy)));
-        if let Ok(Err(error)) = brought {
+        let done = catch_unwind(AssertUnwindSafe(|| match asked {
+            Job::Bring(tenancy) => tenancy.upgrade().map_or(Ok(()), |tenancy| {
+                tenancy.leave_queue();
+                tenancy.inner().bring_early(&tenancy)
+            }),
+            Job::WhatComes(inner) => {
+                inner.upgrade().iter().for_each(|inner| {
+                    inner.prefetcher.asked_ahead.store(false, Relaxed);
+                    inner.bring_what_comes(inner.ahead);
+                });
+                Ok(())
+            }
+        }));
+        if let Ok(Err(error)) = done {
             tracing::debug!(%error, "a prefetch failed; the access will ask again");
         }
     }

@@ -36,7 +36,7 @@ const LAST_LOOKS: usize = 3;
 const FRUITLESS_ROUNDS: usize = 64;
 
 /// What moving may copy before the next victim leaves instead. With no victim left, anything.
-fn worth_moving(next: Option<&Victim<Order>>) -> Bytes {
+pub(crate) fn worth_moving(next: Option<&Victim<Order>>) -> Bytes {
     next.map_or(Bytes(u64::MAX), |victim| Bytes(victim.bytes.get().saturating_mul(MOVE_PRICE)))
 }
 

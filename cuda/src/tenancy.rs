@@ -11,7 +11,7 @@ use crate::memory::DeviceMemory;
 use crate::source::Source;
 use crate::tenant::{Departure, Tenant};
 use crate::weights::Consumers;
-use freehold_core::{Entry, Owner, Pin};
+use freehold_core::{Bytes, Entry, Owner, Pin};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -109,6 +109,9 @@ impl Tenancy {
         self.learn(tick);
         self.pin()?;
         self.entry().touch(tick);
+        if self.inner.ahead > Bytes::ZERO && self.tenant().early.used() {
+            self.inner.ask_ahead();
+        }
         Ok(())
     }
 

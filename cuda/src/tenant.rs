@@ -11,11 +11,12 @@ use crate::plugin::Plugin;
 use crate::policy::BeatCell;
 use crate::spill::Spilled;
 use crate::stream::StreamUse;
+use crate::tenancy::Tenancy;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// How an entry may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub(crate) struct Tenant {
     pub(crate) place: PlaceCell,
     /// After how many uses of its plugin it comes again, where the policy learns that.
     pub(crate) beat: BeatCell,
+    /// Who can bring it ahead of its use, where the policy learns. Weak: what is released is not brought.
+    pub(crate) owner: OnceLock<Weak<Tenancy>>,
+    /// Whether it was brought ahead of its use, and has not been used since.
+    pub(crate) early: Early,
     pub(crate) streams: StreamUse,
     /// What was written out at the last eviction. Touched in exclusive states and after the end only: nobody waits for it.
     pub(crate) spilled: Mutex<Option<Spilled>>,
@@ -109,6 +114,8 @@ impl Tenant {
             account: allocation.reservation.as_ref().map(Reservation::account),
             place: PlaceCell::nowhere(),
             beat: BeatCell::default(),
+            owner: OnceLock::new(),
+            early: Early::default(),
             streams: StreamUse::default(),
             spilled: Mutex::new(None),
             lost: OnceLock::new(),
@@ -116,6 +123,28 @@ impl Tenant {
             moving: AtomicBool::new(false),
             changed: Event::new(),
         }
+    }
+}
+
+impl Tenant {
+    /// Its tenancy, while anybody has a handle.
+    pub(crate) fn owner(&self) -> Option<Arc<Tenancy>> {
+        self.owner.get().and_then(Weak::upgrade)
+    }
+}
+
+/// A mark on an entry that was brought before anybody asked. Relaxed: one use more or less that sees it changes nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Early(AtomicBool);
+
+impl Early {
+    pub(crate) fn set(&self, early: bool) {
+        self.0.store(early, Relaxed);
+    }
+
+    /// Whether this is the first use since. A plain load, where it is not.
+    pub(crate) fn used(&self) -> bool {
+        self.0.load(Relaxed) && self.0.swap(false, Relaxed)
     }
 }
 

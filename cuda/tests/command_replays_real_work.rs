@@ -40,6 +40,20 @@ fn six_engines_share_half_the_memory_they_want() {
 }
 
 #[test]
+fn what_comes_next_comes_ahead_of_its_use() {
+    let plain = replay(MIX, &["--policy", "next-use"]);
+    let seen = replay(MIX, &["--policy", "next-use", "--prefetch", "64MiB"]);
+    assert!(plain.get("prefetch").is_none(), "{plain}");
+    let ahead = &seen["prefetch"];
+    let [loads, bytes] = ["loads", "load_bytes"].map(|name| (figure(&seen, name), figure(&plain, name)));
+    assert_eq!(figure(ahead, "loads") + figure(ahead, "waited_loads"), loads.0, "{seen}");
+    assert_eq!(figure(ahead, "load_bytes") + figure(ahead, "waited_load_bytes"), bytes.0, "{seen}");
+    // (On the whole recording, where less is new, fewer than a third wait.)
+    assert!(5 * figure(ahead, "waited_loads") < 4 * loads.1, "fewer than {} wait: {seen}", loads.1);
+    assert!((bytes.0 as f64) < 1.35 * bytes.1 as f64, "{} bytes, and {} without: {seen}", bytes.0, bytes.1);
+}
+
+#[test]
 fn with_memory_for_all_everything_is_loaded_once() {
     let seen = replay(MIX, &["--budget", "1.2"]);
     assert_eq!((figure(&seen, "evictions"), figure(&seen, "refused")), (0, 0));

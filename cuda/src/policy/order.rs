@@ -13,6 +13,11 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// In how many ticks a policy that predicts says that it is needed.
+    pub(crate) fn next_use(&self) -> u64 {
+        u64::MAX - self.score
+    }
+
     pub(crate) fn of(policy: &Policy, entry: &Entry<Tenant>, now: u64) -> Order {
         let Rank { priority, last_use, id } = entry.rank();
         let score = match policy {

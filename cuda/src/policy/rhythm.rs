@@ -62,6 +62,11 @@ impl Rhythm {
         self.learn_trust(count, gap, interval);
     }
 
+    /// In how many ticks an entry with this beat is needed, where its turn is still to come.
+    pub(crate) fn next_use(&self, beat: Beat, now: u64) -> Option<u64> {
+        beat.remaining(self.count.load(Relaxed)).map(|_| self.predict(beat, now))
+    }
+
     /// In how many ticks an entry with this beat is needed, as seen at `now`. One whose turn is past, or unknown, is taken
     /// to stay away as long again as it has been away.
     pub(crate) fn predict(&self, beat: Beat, now: u64) -> u64 {

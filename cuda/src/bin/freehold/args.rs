@@ -45,6 +45,10 @@ pub(crate) struct ReplayArgs {
     /// Who leaves first among equal priorities
     #[arg(long, value_enum, default_value = "lru")]
     pub(crate) policy: Policy,
+    /// After an access that had to wait, bring as many bytes of what the policy says comes next: the trace's own (KiB,
+    /// MiB, GiB), or a fraction of the budget
+    #[arg(long, value_name = "BYTES|FRACTION", allow_hyphen_values = true)]
+    pub(crate) prefetch: Option<Budget>,
     /// Whether blocks are moved before weights are evicted
     #[arg(long, value_enum, default_value = "on")]
     pub(crate) moves: Switch,

@@ -41,6 +41,19 @@ pub(crate) struct Report {
     pub(crate) allocate_ns: Tail,
     pub(crate) access_resident_ns: Tail,
     pub(crate) seconds: f64,
+    /// Where `--prefetch` was given, and only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prefetch: Option<Prefetched>,
+}
+
+/// What came ahead of its use, and what somebody had to wait for. Both are part of the loads.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Prefetched {
+    pub(crate) ahead_bytes: u64,
+    pub(crate) loads: u64,
+    pub(crate) load_bytes: u64,
+    pub(crate) waited_loads: u64,
+    pub(crate) waited_load_bytes: u64,
 }
 
 /// What a person wants to know besides.
@@ -114,6 +127,13 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
         allocate_ns: meter.allocate.tail(),
         access_resident_ns: meter.access_resident.tail(),
         seconds: took.as_secs_f64(),
+        prefetch: setup.prefetch.map(|ahead| Prefetched {
+            ahead_bytes: ahead.get(),
+            loads: stats.prefetches,
+            load_bytes: stats.prefetched_bytes,
+            waited_loads: stats.loads - stats.prefetches,
+            waited_load_bytes: stats.load_bytes - stats.prefetched_bytes,
+        }),
     };
     let wait_large_ns = meter.wait_large.waits();
     let Meter { checks, checked_bytes, complaints, .. } = meter;

@@ -24,6 +24,8 @@ pub(super) struct Setup {
     pub(super) policy: Policy,
     /// Where a weight's bytes come from.
     pub(super) contents: Contents,
+    /// How much of what comes next is brought after an access that had to wait.
+    pub(super) prefetch: Option<Bytes>,
     /// By thread index.
     pub(super) priorities: Vec<i32>,
     /// How many records the manager's log keeps, where it is asked for.
@@ -51,6 +53,7 @@ impl Setup {
             priorities: priorities(trace, args)?,
             log_records: super::record::log_records(trace, args),
             contents: args.contents,
+            prefetch: args.prefetch.map(|bytes| Bytes(bytes.of(budget * scale.0.get()) / scale.0)),
             shared: shared(trace),
         })
     }

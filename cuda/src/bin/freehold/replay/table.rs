@@ -54,6 +54,16 @@ pub(super) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     if report.moves > 0 {
         writeln!(out, "moved            {} blocks, {}", HumanCount(report.moves), HumanBytes(report.moved_bytes))?;
     }
+    if let Some(prefetch) = report.prefetch {
+        writeln!(
+            out,
+            "ahead            {} loads, {}; waited for {}, {}",
+            HumanCount(prefetch.loads),
+            HumanBytes(prefetch.load_bytes),
+            HumanCount(prefetch.waited_loads),
+            HumanBytes(prefetch.waited_load_bytes)
+        )?;
+    }
     if report.priority_inversions > 0 {
         writeln!(out, "out of order     {} evictions of a higher priority", report.priority_inversions)?;
     }

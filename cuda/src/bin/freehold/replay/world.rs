@@ -193,11 +193,22 @@ impl<'t> World<'t> {
                 self.record(|recorder| recorder.used(handle.id()));
                 checker::check_weight(event.id, access, tick, meter);
             }
+            if !was_resident {
+                self.prefetch(meter);
+            }
             access.is_none()
         };
         self.watch.use_ends(event.id);
         if refused {
             self.unload(event);
+        }
+    }
+
+    /// Brings what comes next, where that was asked for; on this thread, so that the figures are the same each time.
+    fn prefetch(&self, meter: &mut Meter) {
+        let Some(bytes) = self.setup.prefetch else { return };
+        if let Err(error) = self.manager.prefetch_next(bytes) {
+            meter.mismatch(|| format!("prefetch: {error}"));
         }
     }
 
