@@ -22,6 +22,7 @@ use crate::survey::Survey;
 use crate::tenant::Tenant;
 use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, Claim, Entry, HandleKey, Residency, Victim, Victims};
+use std::iter::Peekable;
 
 /// A victim must be needed this many times later than what it makes room for: predictions err. On the recorded mix of six
 /// models in half its memory, 64 MiB at a time, three loads of four are ahead of their use either way, and what is uploaded
@@ -88,7 +89,7 @@ impl VramManager {
 /// Who may leave for what comes: one survey serves them all.
 #[derive(Default)]
 struct Room {
-    victims: Option<std::iter::Peekable<Victims<64, Order>>>,
+    survey: Option<(Survey, Peekable<Victims<64, Order>>)>,
     told: Vec<Event>,
 }
 
@@ -140,7 +141,12 @@ impl Inner {
     /// A block for `want`, by evicting those only who are needed later; `None` where somebody else is making room.
     fn make_room_ahead(&self, want: &Want<'_>, coming: &Coming, room: &mut Room) -> Option<Place> {
         let _turn = self.room.try_lock()?;
-        let victims = room.victims.get_or_insert_with(|| Survey::take(self, None).victims.peekable());
+        let (survey, victims) = room.survey.get_or_insert_with(|| {
+            let survey = Survey::take(self, None);
+            let victims = survey.victims.clone().peekable();
+            (survey, victims)
+        });
+        survey.outdate(); // what came since has a block
         let gives_way = |victim: &Victim<Order>| {
             victim.rank.priority <= coming.priority && victim.rank.next_use() / LATER > coming.next_use
         };
@@ -152,7 +158,7 @@ impl Inner {
         while let Some(victim) = victims.next_if(gives_way) {
             self.evict(&victim, want, &mut room.told, &mut left);
             let next = victims.peek().filter(|victim| gives_way(victim));
-            if let Some(place) = self.place_or_move(want, &mut room.told, worth_moving(next)) {
+            if let Some(place) = self.place_or_move(want, survey, &mut room.told, worth_moving(next)) {
                 return Some(place);
             }
         }

@@ -79,6 +79,7 @@ mod manager;
 mod materialise;
 mod model;
 mod moves;
+mod picture;
 mod place;
 mod policy;
 mod prefetch;

@@ -9,10 +9,12 @@ use crate::budget::Charge;
 use crate::inner::Inner;
 use crate::leaving::Leaving;
 use crate::observer::Event;
+use crate::picture::Picture;
 use crate::place::Want;
+use crate::survey::Survey;
 use crate::tenant::Tenant;
-use crossbeam_epoch::{self as epoch, Guard};
-use freehold_core::compaction::{Layout, Move, Occupant, Plan};
+use crossbeam_epoch as epoch;
+use freehold_core::compaction::{Move, Plan};
 use freehold_core::{Bytes, Entry, HandleKey, Offset};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,30 +25,32 @@ impl Inner {
         &self,
         want: &Want<'_>,
         charge: Charge,
+        survey: &mut Survey,
         told: &mut Vec<Event>,
         price: Bytes,
     ) -> Option<Place> {
         self.arenas.iter().filter(|_| self.moves).find_map(|(index, arena)| {
-            let offset = self.open_hole_in(arena, index, want, told, price)?;
-            Some(Place { arena: index, offset, charge })
+            if arena.buddy().free_bytes() < want.bytes {
+                return None;
+            }
+            let Picture { keys, layout, .. } = survey.picture(self, arena, index);
+            let plan = layout.open(want.bytes, want.align, price)?;
+            let hole = self.carry_out(&plan, arena, index, keys, told);
+            survey.outdate();
+            Some(Place { arena: index, offset: hole?, charge })
         })
     }
 
-    fn open_hole_in(
+    fn carry_out(
         &self,
+        plan: &Plan,
         arena: &Arena,
         index: u32,
-        want: &Want<'_>,
+        keys: &[HandleKey],
         told: &mut Vec<Event>,
-        price: Bytes,
     ) -> Option<Offset> {
-        if arena.buddy().free_bytes() < want.bytes {
-            return None;
-        }
+        let mut held = Held::claim(arena, plan)?;
         let guard = epoch::pin();
-        let (keys, layout) = self.picture(arena, index, &guard);
-        let plan = layout.open(want.bytes, want.align, price)?;
-        let mut held = Held::claim(arena, &plan)?;
         for step in &plan.moves {
             let entry = self.table.get(keys[step.block], &guard)?;
             self.move_block(arena, index, entry, step, told)?;
@@ -54,25 +58,6 @@ impl Inner {
         }
         held.take_out(plan.hole.0, plan.hole.1);
         Some(plan.hole.0)
-    }
-
-    /// The blocks and holes of one arena, and the names of the blocks in their order.
-    fn picture(&self, arena: &Arena, index: u32, guard: &Guard) -> (Vec<HandleKey>, Layout) {
-        let (mut keys, mut blocks) = (Vec::new(), Vec::new());
-        for entry in self.table.iter(guard) {
-            let tenant = entry.payload();
-            let Some(place) = tenant.place.get().filter(|place| place.arena == index) else { continue };
-            keys.push(entry.key());
-            blocks.push(Occupant {
-                offset: place.offset,
-                bytes: self.reserved(tenant.bytes),
-                align: tenant.align.max(self.granule),
-                movable: entry.residency().snapshot().is_evictable(),
-            });
-        }
-        let mut holes = Vec::new();
-        arena.buddy().holes(|offset, bytes| holes.push((offset, bytes)));
-        (keys, Layout::new(arena.buddy().capacity(), blocks, holes))
     }
 
     /// Moves one block, if it is still where the picture shows it and nobody uses it.

@@ -9,6 +9,7 @@ use crate::budget::{Account, Charge};
 use crate::inner::Inner;
 use crate::observer::Event;
 use crate::plugin::Plugin;
+use crate::survey::Survey;
 use crate::tenant::Tenant;
 use freehold_core::{AllocateError, Bytes};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -83,10 +84,16 @@ impl<'a> Want<'a> {
 
 impl Inner {
     /// A block for `want` without evicting anybody: where the bytes suffice but not in one piece, blocks are moved.
-    pub(crate) fn place_or_move(&self, want: &Want<'_>, told: &mut Vec<Event>, price: Bytes) -> Option<Place> {
+    pub(crate) fn place_or_move(
+        &self,
+        want: &Want<'_>,
+        survey: &mut Survey,
+        told: &mut Vec<Event>,
+        price: Bytes,
+    ) -> Option<Place> {
         self.charged(want, |charge| {
             let found = self.find_patiently(want, charge).or_else(|| self.grow_for(want, charge));
-            found.or_else(|| self.open_hole(want, charge, told, price))
+            found.or_else(|| self.open_hole(want, charge, survey, told, price))
         })
     }
 

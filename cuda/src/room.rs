@@ -69,8 +69,10 @@ impl Inner {
         if let Some(place) = self.try_place(want) {
             return Ok(place);
         }
-        self.in_turn(want, |round| self.make_room(want, round, |told, price| self.place_or_move(want, told, price)))
-            .map(|(place, _)| place)
+        self.in_turn(want, |round| {
+            self.make_room(want, round, |survey, told, price| self.place_or_move(want, survey, told, price))
+        })
+        .map(|(place, _)| place)
     }
 
     /// Evicts until a block for `bytes` would fit. The block itself is given back at once.
@@ -79,15 +81,15 @@ impl Inner {
             return Ok(Vec::new()); // A6: a block of no bytes is none, so there is nothing to try for.
         }
         let want = Want::unplaced(self.reserved(bytes), &self.nobody);
-        let fits = |told: &mut Vec<Event>, price: Bytes| {
-            self.place_or_move(&want, told, price).map(|place| self.unplace(&want, place))
+        let fits = |survey: &mut Survey, told: &mut Vec<Event>, price: Bytes| {
+            self.place_or_move(&want, survey, told, price).map(|place| self.unplace(&want, place))
         };
         self.in_turn(&want, |round| self.make_room(&want, round, fits)).map(|((), left)| left)
     }
 
     /// Evicts until `want` can be charged to the budget, wherever its bytes lie, and charges it.
     pub(crate) fn make_headroom(&self, want: &Want<'_>) -> Result<(), Error> {
-        let charged = |_: &mut Vec<Event>, _: Bytes| self.budget.charge(want.bytes).then_some(());
+        let charged = |_: &mut Survey, _: &mut Vec<Event>, _: Bytes| self.budget.charge(want.bytes).then_some(());
         self.in_turn(want, |round| self.make_room(want, round, charged)).map(|((), _)| ())
     }
 
@@ -117,15 +119,15 @@ impl Inner {
         &self,
         want: &Want<'_>,
         round: &mut Round,
-        fits: impl Fn(&mut Vec<Event>, Bytes) -> Option<T>,
+        fits: impl Fn(&mut Survey, &mut Vec<Event>, Bytes) -> Option<T>,
     ) -> Result<T, Error> {
         let mut looks = 0;
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
-                let survey = Survey::take(self, want.account);
+                let mut survey = Survey::take(self, want.account);
                 let mut victims = survey.victims.clone().peekable();
                 let evicted_before = round.left.len();
-                if let Some(made) = fits(&mut round.told, worth_moving(victims.peek())) {
+                if let Some(made) = fits(&mut survey, &mut round.told, worth_moving(victims.peek())) {
                     return Ok(made);
                 }
                 let before = self.searches_so_far();
@@ -140,9 +142,11 @@ impl Inner {
                     continue;
                 }
                 while let Some(victim) = victims.next() {
-                    if self.evict(&victim, want, &mut round.told, &mut round.left)
-                        && let Some(made) = fits(&mut round.told, worth_moving(victims.peek()))
-                    {
+                    if !self.evict(&victim, want, &mut round.told, &mut round.left) {
+                        continue;
+                    }
+                    survey.left(victim.key);
+                    if let Some(made) = fits(&mut survey, &mut round.told, worth_moving(victims.peek())) {
                         return Ok(made);
                     }
                 }

@@ -7,6 +7,7 @@ use crate::arena::Place;
 use crate::budget::{Account, Charge};
 use crate::inner::Inner;
 use crate::observe::refusal::{EvictableAt, Why};
+use crate::picture::Picture;
 use crate::policy::Order;
 use crate::room::Candidate;
 use crate::spill::{Unspillable, exists_nowhere_else};
@@ -26,6 +27,12 @@ pub(crate) struct Survey {
     pub(crate) by_priority: Vec<EvictableAt>,
     /// Blocks that stay on the card, by address.
     pub(crate) staying: Vec<Staying>,
+    /// Every block, and whose it is.
+    pub(crate) blocks: Vec<Resident>,
+    /// Of the arenas that were looked at for a hole.
+    pub(crate) pictures: Vec<Picture>,
+    /// Whether `blocks` and `pictures` are of the past.
+    pub(crate) outdated: bool,
 }
 
 /// Bytes that may leave.
@@ -54,11 +61,20 @@ pub(crate) struct Staying {
     pub(crate) leaves_unused: bool,
 }
 
+/// A block, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resident {
+    pub(crate) arena: u32,
+    pub(crate) key: HandleKey,
+    /// A wall, unless it may be moved.
+    pub(crate) block: Occupant,
+}
+
 /// Priorities told apart: what has yet another one is counted with the last.
 const PRIORITIES: usize = 32;
 
 /// What an entry is to somebody who needs room.
-enum Standing {
+pub(crate) enum Standing {
     /// It has no memory.
     Nothing,
     /// It may leave.
@@ -80,7 +96,7 @@ fn standing_marked(entry: &Entry<Tenant>) -> Standing {
     if released { Standing::Wall } else { entry.payload().departure.unused() }
 }
 
-fn standing(entry: &Entry<Tenant>) -> Standing {
+pub(crate) fn standing(entry: &Entry<Tenant>) -> Standing {
     let (tenant, state) = (entry.payload(), entry.residency().snapshot());
     if tenant.place.get().is_none() {
         return Standing::Nothing;
@@ -107,13 +123,16 @@ impl Survey {
     pub(crate) fn take(inner: &Inner, account: Option<&Account>) -> Self {
         let guard = epoch::pin();
         let now = inner.tick();
-        let (mut evictable, mut by_priority, mut staying) = (Evictable::default(), Vec::new(), Vec::new());
+        let (mut evictable, mut by_priority) = (Evictable::default(), Vec::new());
+        let (mut staying, mut blocks) = (Vec::new(), Vec::new());
         // SeqCst: see `Waiting`; whoever waits made its mark before it called us.
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
         let unspillable = Unspillable::take(inner, &guard);
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
+            let standing = look(entry).unless_kept(unspillable.contains(entry));
+            blocks.extend(Resident::of(inner, entry, &standing));
             let bytes = inner.reserved(entry.payload().bytes);
-            match look(entry).unless_kept(unspillable.contains(entry)) {
+            match standing {
                 Standing::Nothing => return None,
                 Standing::Evictable => {
                     evictable.add(entry.payload(), bytes, account);
@@ -126,7 +145,7 @@ impl Survey {
             None
         }));
         staying.sort_unstable_by_key(|staying| (staying.arena, staying.block.offset));
-        Survey { victims, evictable, by_priority, staying }
+        Survey { victims, evictable, by_priority, staying, blocks, pictures: Vec::new(), outdated: false }
     }
 }
 
@@ -167,6 +186,20 @@ impl EvictableAt {
         };
         sums[at].entries += 1;
         sums[at].bytes = sums[at].bytes + bytes;
+    }
+}
+
+impl Resident {
+    pub(crate) fn of(inner: &Inner, entry: &Entry<Tenant>, standing: &Standing) -> Option<Resident> {
+        let tenant = entry.payload();
+        let Place { arena, offset, .. } = tenant.place.get()?;
+        let movable = match standing {
+            Standing::Nothing => return None,
+            Standing::Evictable | Standing::Movable => inner.moves,
+            Standing::Wall => false,
+        };
+        let (bytes, align) = (inner.reserved(tenant.bytes), tenant.align.max(inner.granule));
+        Some(Resident { arena, key: entry.key(), block: Occupant { offset, bytes, align, movable } })
     }
 }
 

@@ -73,6 +73,18 @@ impl Arena {
         Layout::new(Bytes(self.capacity), self.blocks.iter().copied(), self.holes.iter().copied())
     }
 
+    /// Free granules, in runs as long as they are.
+    fn holes(&self) -> Vec<(Offset, Bytes)> {
+        let mut holes: Vec<(Offset, Bytes)> = Vec::new();
+        for at in (0..self.capacity).filter(|&at| self.shadow[at as usize] == Shadow::Free) {
+            match holes.last_mut() {
+                Some((offset, bytes)) if offset.get() + bytes.get() == at => *bytes = *bytes + Bytes(1),
+                _ => holes.push((Offset(at), Bytes(1))),
+            }
+        }
+        holes
+    }
+
     fn stretch(&mut self, offset: Offset, bytes: Bytes) -> &mut [Shadow] {
         &mut self.shadow[offset.get() as usize..][..bytes.get() as usize]
     }
@@ -170,5 +182,26 @@ proptest! {
         if free_of_price.is_some_and(|cost| cost <= price) {
             prop_assert!(priced.is_some(), "{free_of_price:?} was worth {price}");
         }
+    }
+
+    /// A picture out of which blocks were wiped as they left plans as one that is drawn anew.
+    #[test]
+    fn a_picture_kept_up_to_date_plans_as_a_new_one(
+        row in row(&[1, 2, 4]), leave in prop::collection::vec(any::<bool>(), 24), bytes in 1..30_u64, price in 0..60_u64,
+    ) {
+        let mut arena = Arena::new(&row);
+        let mut kept = Layout::new(Bytes(arena.capacity), arena.blocks.iter().copied(), arena.holes());
+        let blocks = arena.blocks.len();
+        for (number, _) in leave.iter().enumerate().filter(|&(number, leaves)| *leaves && number < blocks) {
+            let offset = arena.blocks[number].offset;
+            let bytes = std::mem::replace(&mut arena.blocks[number].bytes, Bytes::ZERO);
+            arena.stretch(offset, bytes).fill(Shadow::Free);
+            prop_assert!(kept.vacate(offset), "block {number} at {offset}");
+            prop_assert!(!kept.vacate(offset), "and only once");
+        }
+        let drawn = Layout::new(Bytes(arena.capacity), arena.blocks.iter().copied(), arena.holes());
+        prop_assert_eq!(kept.free_bytes(), drawn.free_bytes());
+        let [kept, drawn] = [kept, drawn].map(|layout| layout.open(Bytes(bytes), Bytes(1), Bytes(price)));
+        prop_assert_eq!(kept, drawn);
     }
 }

@@ -174,7 +174,7 @@ fn eight_threads_over_capacity() {
             });
             let stats = manager.stats();
             assert!(
-                stats.evictions > 100 && stats.moves > 10 && samples.load(Relaxed) > 10,
+                stats.evictions > 100 && stats.moves > 10 && samples.load(Relaxed) > 0,
                 "{stats:?}: nothing was under pressure"
             );
             drop(everybodys);

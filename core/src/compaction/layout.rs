@@ -63,6 +63,22 @@ impl Layout {
         Layout { segments: fill_gaps(segments, capacity.get()) }
     }
 
+    /// The block at `offset` has left: what it occupied is free now, one piece with what was free beside it. False where the
+    /// picture shows no such block.
+    ///
+    /// **Complexity**: O(log n) to find it; O(n) where pieces join.
+    pub fn vacate(&mut self, offset: Offset) -> bool {
+        let at = self.segments.binary_search_by_key(&offset.get(), |segment| segment.start);
+        let Some(at) = at.ok().filter(|&at| !self.segments[at].is_free()) else { return false };
+        let free_before = at.checked_sub(1).is_some_and(|before| self.segments[before].is_free());
+        let free_after = self.segments.get(at + 1).is_some_and(Segment::is_free);
+        let (first, last) = (at - usize::from(free_before), at + usize::from(free_after));
+        let (start, end) = (self.segments[first].start, self.segments[last].end);
+        self.segments[first] = Segment { start, end, kind: Kind::Free };
+        self.segments.drain(first + 1..=last);
+        true
+    }
+
     /// The bytes of all free segments.
     #[must_use]
     pub fn free_bytes(&self) -> Bytes {
