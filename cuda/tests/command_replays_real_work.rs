@@ -9,6 +9,7 @@ use command::{bundled, figure, freehold, json, text};
 use serde_json::Value;
 
 const MIX: &str = "mix_cut.csv.zst";
+const INTERLEAVED: &str = "interleaved_cut.csv.zst";
 const FRONT_END: &str = "mm_frontend_cut.csv.zst";
 const REAL: &str = "real_bcrafton_memory_snapshot_06f5.csv.zst";
 
@@ -51,6 +52,17 @@ fn what_comes_next_comes_ahead_of_its_use() {
     // (On the whole recording, where less is new, fewer than a third wait.)
     assert!(5 * figure(ahead, "waited_loads") < 4 * loads.1, "fewer than {} wait: {seen}", loads.1);
     assert!((bytes.0 as f64) < 1.35 * bytes.1 as f64, "{} bytes, and {} without: {seen}", bytes.0, bytes.1);
+}
+
+/// The engines of the mix, whose whole steps come at random: a quarter of the memory all would want holds half of what those
+/// want that have a turn here.
+#[test]
+fn where_engines_interleave_next_use_stays_by_the_offline_policy() {
+    let [offline, next_use, lru] =
+        ["offline", "next-use", "lru"].map(|policy| replay(INTERLEAVED, &["--budget", "0.25", "--policy", policy]));
+    let [offline, next_use, lru] = [offline, next_use, lru].map(|seen| figure(&seen, "load_bytes") as f64);
+    assert!(next_use < 1.1 * offline, "{next_use} bytes, and {offline} by farthest next use");
+    assert!(next_use < 0.8 * lru, "{next_use} bytes, and {lru} by last use");
 }
 
 #[test]

@@ -46,8 +46,8 @@ pub enum Policy {
     /// in the same instant may lose each other's use: the prediction blurs, nothing else.
     ///
     /// **Loses** to LRU where uses follow no order but recency, and where entries of several orders (experts chosen at random)
-    /// count as one plugin: the last interval then says little about the next. Shared weights keep the beat of the plugin
-    /// that made them, whoever uses them.
+    /// count as one plugin: the last interval then says little about the next. Shared weights keep one beat in
+    /// the time of the plugin that made them, whoever uses them: a beat for each consumer uploads more on recorded work.
     PriorityNextUse,
     /// An order of the caller's.
     Custom(Arc<dyn EvictionOrder>),

@@ -3,8 +3,9 @@
 //! An entry's beat says after how many uses of its plugin it is needed; the rhythm says how long those will take. Two
 //! worlds must be told apart. Where plugins take turns, each pauses after every step of its cycle, and a cycle takes as
 //! long as the one before: look one interval back, and read off how long the same stretch took. Where they run side by
-//! side and rest at random, the pauses of the past say nothing: count the uses at the plugin's pace. So every pause, and
-//! every place where one was due, is compared with what happened one interval before: that is the trust in repetition.
+//! side and rest at random, or come to turn at random, the pauses of the past say nothing, not even where each stands at
+//! the end of a step: count the uses at the plugin's pace. So every pause, and every place where one was due, is compared
+//! with what happened one interval before, and how long that took: that is the trust in repetition.
 
 use super::beat::{Beat, BeatCell};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -24,11 +25,17 @@ const LONGEST_GAP: u64 = 1 << 40;
 /// Trust of 1: every test of repetition was passed.
 const FULL_TRUST: u32 = 1 << 16;
 
+/// Two pauses are alike if neither is so many times as long as the other.
+const ALIKE: u64 = 2;
+
 /// Below this trust repetition is chance, and counts nothing.
-const CHANCE: u32 = FULL_TRUST / 5;
+const CHANCE: u32 = FULL_TRUST / 100 * 15;
 
 /// From this trust on repetition alone counts: even plugins that take turns fail a test whenever a job comes or goes.
-const CERTAINTY: u32 = 3 * CHANCE;
+const CERTAINTY: u32 = FULL_TRUST / 100 * 35;
+
+/// What a plugin begins with.
+const FIRST_TRUST: u32 = FULL_TRUST / 100 * 30;
 
 /// All words are Relaxed and written by plain stores: a survey only compares numbers, and of two uses in one instant one
 /// may be lost. A reader that sees a count before its tick takes an old tick for the newest, once.
@@ -46,7 +53,7 @@ impl Rhythm {
     pub(crate) fn new() -> Self {
         Rhythm {
             count: AtomicU32::new(0),
-            trust: AtomicU32::new(CHANCE + CHANCE / 2),
+            trust: AtomicU32::new(FIRST_TRUST),
             pace: AtomicU64::new(1 << PACE_FRACTION),
             ticks: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -104,7 +111,8 @@ impl Rhythm {
         self.pace.store(pace - pace / 256 + seen / 256, Relaxed);
     }
 
-    /// A pause now or one interval ago is a test of repetition: passed, if both were. A moving average over some 8 tests.
+    /// A pause now or one interval ago is a test of repetition: passed, if both were, and alike. A moving average over some 8
+    /// tests.
     fn learn_trust(&self, count: u32, gap: u64, interval: u32) {
         if interval == 0 {
             return;
@@ -114,7 +122,7 @@ impl Rhythm {
         let paused = |at: u32| self.gap(at) > line;
         let passed = if gap > line {
             // One use more or less in a cycle is the same place.
-            paused(then) || paused(then.wrapping_sub(1)) || paused(then.wrapping_add(1))
+            [then, then.wrapping_sub(1), then.wrapping_add(1)].iter().any(|&at| paused(at) && alike(gap, self.gap(at)))
         } else if paused(then) && !paused(count.wrapping_sub(1)) {
             false
         } else {
@@ -141,6 +149,10 @@ impl Rhythm {
     fn tick(&self, count: u32) -> u64 {
         self.ticks[count as usize % REMEMBERED].load(Relaxed)
     }
+}
+
+fn alike(one: u64, other: u64) -> bool {
+    one < ALIKE * other && other < ALIKE * one
 }
 
 /// The weighted harmonic mean: what may well be needed soon is kept, however late the other guess is.
