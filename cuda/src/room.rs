@@ -35,9 +35,14 @@ const LAST_LOOKS: usize = 3;
 /// Each such round means that others made progress.
 const FRUITLESS_ROUNDS: usize = 64;
 
-/// What moving may copy before the next victim leaves instead. With no victim left, anything.
-pub(crate) fn worth_moving(next: Option<&Victim<Order>>) -> Bytes {
-    next.map_or(Bytes(u64::MAX), |victim| Bytes(victim.bytes.get().saturating_mul(MOVE_PRICE)))
+/// What moving may copy before a victim of so many bytes leaves instead.
+pub(crate) fn worth_moving(victim: Bytes) -> Bytes {
+    Bytes(victim.get().saturating_mul(MOVE_PRICE))
+}
+
+/// With no victim left, anything is worth it.
+fn worth_moving_before(next: Option<&Victim<Order>>) -> Bytes {
+    next.map_or(Bytes(u64::MAX), |victim| worth_moving(victim.bytes))
 }
 
 /// One entry in the order of leaving.
@@ -127,7 +132,7 @@ impl Inner {
                 let mut survey = Survey::take(self, want.account);
                 let mut victims = survey.victims.clone().peekable();
                 let evicted_before = round.left.len();
-                if let Some(made) = fits(&mut survey, &mut round.told, worth_moving(victims.peek())) {
+                if let Some(made) = fits(&mut survey, &mut round.told, worth_moving_before(victims.peek())) {
                     return Ok(made);
                 }
                 let before = self.searches_so_far();
@@ -146,7 +151,7 @@ impl Inner {
                         continue;
                     }
                     survey.left(victim.key);
-                    if let Some(made) = fits(&mut survey, &mut round.told, worth_moving(victims.peek())) {
+                    if let Some(made) = fits(&mut survey, &mut round.told, worth_moving_before(victims.peek())) {
                         return Ok(made);
                     }
                 }

@@ -150,6 +150,7 @@ fn a_failing_source_ends_it_and_the_access_hears_why() {
     broken.store(true, SeqCst);
     assert_eq!(card.manager.prefetch_next(Bytes(4 * LAYER)).unwrap().entries, 0);
     assert_eq!(card.manager.audit().unwrap().resident, Bytes::ZERO);
+    card.clock.advance();
     assert!(matches!(layers[0].access(), Err(Error::SourceFailed { .. })));
     broken.store(false, SeqCst);
     assert_eq!(card.manager.prefetch_next(Bytes(3 * LAYER)).unwrap().entries, 3);
