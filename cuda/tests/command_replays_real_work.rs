@@ -43,7 +43,7 @@ fn six_engines_share_half_the_memory_they_want() {
 #[test]
 fn what_comes_next_comes_ahead_of_its_use() {
     let plain = replay(MIX, &["--policy", "next-use"]);
-    let seen = replay(MIX, &["--policy", "next-use", "--prefetch", "64MiB"]);
+    let seen = replay(MIX, &["--policy", "next-use", "--prefetch", "32MiB"]);
     assert!(plain.get("prefetch").is_none(), "{plain}");
     let ahead = &seen["prefetch"];
     let [loads, bytes] = ["loads", "load_bytes"].map(|name| (figure(&seen, name), figure(&plain, name)));

@@ -58,8 +58,8 @@ fn a_fixed_block_moves_rather_than_a_weight_leaves() {
         let manager = world.manager(8);
         let front = load(&manager, 1, 2);
         let fixed = written(&manager, 2, Allocation::new(units(1)).fixed());
-        let behind = load(&manager, 3, 2);
-        let weight = load(&manager, 4, 3);
+        let behind = load(&manager, 3, 3);
+        let weight = load(&manager, 4, 2);
         drop((front, behind));
         let four = load(&manager, 5, 4);
         assert_eq!((manager.stats().evictions, moved(&world.recorder.take())), (0, vec![fixed.id()]));
