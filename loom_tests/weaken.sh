@@ -90,8 +90,8 @@ W2 % table/residency.rs % unpin % Release > Relaxed % residency_pinned_entry_is_
 # buddy
 E1 % buddy/claim.rs % take_beside % AcqRel > Release % buddy_free_then_allocate
 E1 % buddy/claim.rs % take_at % AcqRel > Release % buddy_free_then_allocate
-E1 % buddy/release.rs % put_beside % AcqRel > Acquire % buddy_free_then_allocate
-E1 % buddy/release.rs % put_piece % AcqRel > Acquire % buddy_free_then_allocate
+E1 % buddy/release.rs % put_beside % AcqRel > Acquire % buddy_coalesced_then_allocate
+E1 % buddy/release.rs % put_piece % AcqRel > Acquire % buddy_coalesced_then_allocate
 E1 % buddy/release.rs % put_first % SeqCst > Acquire % buddy_free_then_allocate
 E1 % buddy/release.rs % close_full % AcqRel > Release % buddy_coalesced_then_allocate
 E2 % buddy/claim.rs % take_beside % AcqRel > Acquire % buddy_verdict_sees_a_hole_that_moves
@@ -104,9 +104,9 @@ E2 % buddy/desk.rs % drop % Release > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/desk.rs % sequence % Acquire > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/search.rs % next_free % Acquire > Relaxed % buddy_verdict_sees_a_hole_that_moves
 E2 % buddy/search.rs % next_free % 2 Acquire > Relaxed % buddy_verdict_sees_a_cleared_mark
-E2 % buddy/tree.rs % free_until % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
-E2 % buddy/tree.rs % free_since % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
 E2 % buddy/tree.rs % free_above % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
+E2 % buddy/tree.rs % free_since % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
+E2 % buddy/tree.rs % free_until % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
 E3 % buddy/release.rs % is_marked % sequentially_consistent(); > % buddy_mark_is_not_lost
 E3 % buddy/search.rs % clear_mark % sequentially_consistent(); > % buddy_mark_is_not_lost
 E4 % buddy/desk.rs % acquire % Acquire > Relaxed % buddy_slot_changes_hands
