@@ -146,7 +146,7 @@ fn f3_a_reader_on_another_stream_is_behind_the_writer() {
 fn f4_staging_is_not_overwritten_before_its_copy_is_done() {
     let sim = Sim::late(1);
     let device = CudaDevice::new(0).expect("a card");
-    let large = (48_u64 << 20) + 1000; // more than all staging buffers together, and no whole number of them
+    let large = 48_u64 << 20; // twelve staging buffers, of which there are ten at most
     let manager = VramManager::builder().device(device).budget(Bytes(large)).build().expect("a manager");
     let source: Vec<u8> = (0..large).map(|at| (at >> 20) as u8 ^ at as u8).collect();
     let handle = manager.allocate(Allocation::new(Bytes(large)).source(HostBytes(source.clone().into())));
