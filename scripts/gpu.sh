@@ -37,7 +37,8 @@ rm -f "$folder"/test-* "$folder"/bench-* "$folder"/*.so
 # shellcheck disable=SC2046  # one word a test
 collect test- "$executables" test $profile -p freehold-tests --no-run $(cd tests/tests && ls cuda_*.rs | sed 's/\.rs$//; s/^/--test /')
 collect '' "$executables" build $profile -p freehold-cuda --bin freehold --example kernel --example engine_loop
-collect bench- "$executables" bench $profile -p freehold-benches --no-run --bench materialise_evict --bench allocate_free_card
+collect bench- "$executables" bench $profile -p freehold-benches --no-run --bench materialise_evict --bench allocate_free_card \
+    --bench allocate_free --bench contention --bench fragmentation --bench resident_access
 if [ "$profile" != --release ]; then
     collect '' "$driver" build $profile -p freehold-sim-driver
 fi

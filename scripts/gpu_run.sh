@@ -55,6 +55,12 @@ awk '/^(materialise_evict|move)\// { name = $1 } /time:/ { sub(/.*\[/, ""); spli
      /thrpt:/ { sub(/.*\[/, ""); split($0, t, " "); print "materialise_evict," name " rate," t[3] " " t[4] }' \
     materialise_evict.log >> figures.csv
 
+# What needs no card, but likes its cores: beside the peers, in interleaved rounds, each with its record.
+for bench in allocate_free contention fragmentation resident_access; do
+    part "cores-$bench" "cores-$bench.log" env FREEHOLD_CRITERION=0 FREEHOLD_CSV="$PWD/cores-$bench.csv" ${quick:+FREEHOLD_ROUNDS=2} \
+        "./bench-$bench" --bench
+done
+
 for budget in 0.5 0.8; do
     for policy in lru next-use; do
         name=replay-$budget-$policy

@@ -21,7 +21,7 @@
 //! | --- | --- |
 //! | make a manager | [`VramManagerBuilder`], [`DeviceMemory`] |
 //! | ask for memory | [`VramManager::allocate`], [`Allocation`] |
-//! | use it | [`VramHandle::access`], [`Access`], [`AccessMut`] |
+//! | use it | [`VramHandle::access`], [`VramManager::access_all`], [`Access`], [`AccessMut`] |
 //! | use it on a stream | [`VramHandle::access_on`], [`memory::driver`] (feature `cuda`) |
 //! | say where bytes come from | [`source`], [`ModelSource`] |
 //! | share | [`VramManager::acquire_shared_weights`], [`VramManager::acquire_shared_model`] |
@@ -65,6 +65,7 @@ mod resize;
 
 // The life of an entry, in order.
 mod access;
+mod access_all;
 #[cfg(feature = "cuda")]
 mod access_on;
 mod ahead;

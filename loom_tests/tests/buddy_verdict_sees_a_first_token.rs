@@ -18,11 +18,13 @@ fn verdict_sees_a_first_token() {
         // A refusal takes away the mark above group 0.
         assert!(buddy.allocate(0, Request::new(Bytes(1))).is_err());
         let other = Arc::clone(&buddy);
-        let freeing = thread::spawn(move || other.slot(0).unwrap().free(first));
-        buddy.slot(1).unwrap().free(second);
-        let answer = buddy.slot(2).unwrap().allocate(Request::new(Bytes(1)));
-        assert!(!matches!(answer, Err(AllocateError::Full { in_flight: false, .. })));
-        freeing.join().unwrap();
+        let beside = thread::spawn(move || {
+            other.slot(1).unwrap().free(second);
+            let answer = other.slot(2).unwrap().allocate(Request::new(Bytes(1)));
+            assert!(!matches!(answer, Err(AllocateError::Full { in_flight: false, .. })));
+        });
+        buddy.slot(0).unwrap().free(first);
+        beside.join().unwrap();
     });
     assert!(SCHEDULES.load(Relaxed) > 1);
 }

@@ -146,8 +146,8 @@ impl Tree {
     #[inline]
     pub(super) fn free_until(&self, mut at: u64, limit: u64) -> u64 {
         while at < limit {
-            // Acquire: pairs with the release of claims and puts (E1); what is seen taken was taken in a section seen odd.
-            let word = self.group(at).load(Ordering::Acquire);
+            // Relaxed: only hints and pictures ask where a run ends; no verdict does.
+            let word = self.group(at).load(Ordering::Relaxed);
             let up = ones_up(word, bit_of(at));
             if up > 0 {
                 at += up;
@@ -170,7 +170,7 @@ impl Tree {
     #[inline]
     pub(super) fn free_since(&self, mut end: u64, limit: u64) -> u64 {
         while end > limit {
-            // Acquire: as in `free_until`.
+            // Acquire E2: pairs with the release of claims and puts; what is seen taken was taken in a section seen odd.
             let word = self.group(end - 1).load(Ordering::Acquire);
             let down = ones_down(word, bit_of(end - 1));
             if down > 0 {
@@ -195,7 +195,7 @@ impl Tree {
         let (mut level, mut shift) = (1, RADIX_LOG2);
         while level <= self.top {
             let unit = at >> shift;
-            // Acquire: as in `free_until`.
+            // Acquire E2: as in `free_since`.
             let word = self.tokens(level, unit).load(Ordering::Acquire);
             if word != 0 {
                 let (up, down) = (ones_up(word, bit_of(unit)), ones_down(word, bit_of(unit)));
