@@ -5,7 +5,7 @@ use super::request::{Block, Request};
 use super::worker::Worker;
 use crate::units::{Bytes, Offset};
 
-/// One thread's place at a [`Buddy`]: what it needs beside the tree is here, on cache lines of its own.
+/// One thread's place at a [`Buddy`](super::Buddy): what it needs beside the tree is here, on cache lines of its own.
 #[derive(Debug)]
 pub struct Slot<'a> {
     pub(super) worker: Worker<'a>,
