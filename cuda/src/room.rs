@@ -22,7 +22,7 @@ use freehold_core::{Bytes, HandleKey, Rank, Victim};
 use std::sync::Arc;
 
 /// How many bytes may be moved rather than evict one byte of the next victim. A copy inside a card is some 40 times cheaper
-/// than an upload. On the recorded mix of six models at 0.8 of its memory, 10 uploads what exact byte counting does
+/// than an upload. On the recorded mix of six models at 0.8 of its memory, simulated, 10 uploads what exact byte counting does
 /// (1.0000 x), 3 uploads 1.003 x, none at all 1.14 x; and without a price 40 times as many bytes are moved for nothing,
 /// since the next victim would have left soon in any case.
 const MOVE_PRICE: u64 = 10;

@@ -1,7 +1,7 @@
 //! The desk behind a slot: what one thread at a time writes beside the tree, each on a cache line of its own.
 //!
 //! A slot has an owner while a [`Slot`](super::Slot) lives, and the owner writes with plain loads and stores. The last
-//! slot has no owner: whoever finds none free shares it, with read-modify-writes. Nobody ever waits for a slot.
+//! slot has no owner: whoever finds none free shares it: its counts by read-modify-writes, its ring, a hint, without. Nobody ever waits for a slot.
 //!
 //! The *sequence* tells a search that found nothing whether something may have been hidden from it. It counts two things in
 //! one word: in its low half the sections that are open, in its high half every section left and every plain free.
@@ -9,7 +9,7 @@
 //! | operation | writes |
 //! | --- | --- |
 //! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
-//! | any other claim, a close, a group's first token, the clearing of a mark | `enter` before its first compare-exchange, `leave` after its last |
+//! | any other claim, a close, a group's first token, the clearing of a mark | `enter` before its first compare-exchange, dropped after its last |
 //! | free | `freed` after its last compare-exchange |
 
 use alloc::boxed::Box;
@@ -26,7 +26,7 @@ const LEAVE: u64 = FREED - ENTER;
 /// One change more.
 const FREED: u64 = 1 << 32;
 
-/// What a slot shares with the verdict and the books.
+/// One slot: its owner, what the verdict and the books ask of it, and its ring.
 #[derive(Debug)]
 pub(super) struct SlotState {
     hot: CachePadded<Hot>,
@@ -79,7 +79,7 @@ impl SlotState {
 
     /// Changes so far, and sections open now.
     pub(super) fn sequence(&self) -> (u64, u64) {
-        // Acquire E2: pairs with `leave` and `freed`: who sees a change sees the tokens that it put.
+        // Acquire E2: pairs with the section's drop and `freed`: who sees a change sees the tokens that it put.
         let sequence = self.hot.sequence.load(Ordering::Acquire);
         (sequence >> 32, sequence & (FREED - 1))
     }

@@ -15,7 +15,7 @@
 //! | edge | writer | reader | what becomes visible | model that fails without it |
 //! | --- | --- | --- | --- | --- |
 //! | E1 | put or close of a token | claim of it | the last owners' use of the granules | `buddy_free_then_allocate`, `buddy_coalesced_then_allocate` |
-//! | E2 | claim, close or first token in a section; `leave`, `freed` | search, or a put beside it, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
+//! | E2 | claim, close or first token in a section; the section's end, `freed` | search, or a put beside it, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
 //! | E3 | put, then look at the mark | clear of the mark, then look at the tokens | one sees the other | `buddy_mark_is_not_lost` |
 //! | E4 | slot given back | slot acquired | the last owner's counts | `buddy_slot_changes_hands` |
 //!
@@ -28,7 +28,7 @@
 //!   failure restores the very bits. Suppose no operation ever completed: then nothing new is published, stopped threads
 //!   cause finitely many failures, and of the live claims the one that holds the highest contested address can fail only
 //!   above it, where nothing is contested. So it completes.
-//! - *Allocate*: the ring, the hints and the complete search are each bounded; a lost place is another's success, and after a
+//! - *Allocate*: the ring, the settling of what it holds, the hints and the complete search are each bounded; a lost place is another's success, and after a
 //!   number of them the answer is full, `in_flight`.
 //! - *Free*: its puts, then one settled run: two walks to the ends of a hole, word by word.
 //! - A thread stopped inside a section hides at most the top-level units at both ends of its run, beside the run itself, and

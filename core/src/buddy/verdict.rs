@@ -10,8 +10,8 @@
 //! | equal, no section open | exact: there was a moment in this call without such a hole |
 //! | equal, some section open | full for now, `in_flight`: that section may hide the hole, and nobody waits for it |
 //!
-//! A thread stopped for good inside a section makes later verdicts `in_flight`; what it hides is at most one top-level
-//! unit beside its own request. Progress: lock-free, and bounded besides: after [`ROUNDS`] searches, each made void by
+//! A thread stopped for good inside a section makes later verdicts `in_flight`; what it hides is at most the
+//! top-level units at both ends of its run, beside the run itself. Progress: lock-free, and bounded besides: after [`ROUNDS`] searches, each made void by
 //! somebody's success, the answer is full, `in_flight`.
 
 use super::claim::{self, Denied};
