@@ -27,8 +27,10 @@ const SPLIT_BYTES: usize = 4;
 /// A quantity whose two counts only grow.
 fn counted([large_in, small_in]: [u64; 2], [large_out, small_out]: [u64; 2]) -> ByPool {
     let quantity = |allocated: u64, freed: u64| {
-        // What goes was read before what comes, so the difference is never negative but by what is counted meanwhile.
-        Quantity { current: allocated.saturating_sub(freed), peak: 0, allocated, freed }
+        // What comes was read before what goes: what is counted meanwhile makes the difference less than there was, never
+        // more, however long the reader is stopped in between. So no peak is invented.
+        let freed = freed.min(allocated);
+        Quantity { current: allocated - freed, peak: 0, allocated, freed }
     };
     ByPool {
         all: quantity(large_in + small_in, large_out + small_out),
@@ -39,8 +41,8 @@ fn counted([large_in, small_in]: [u64; 2], [large_out, small_out]: [u64; 2]) -> 
 
 impl Observed {
     fn counted(&self, given: usize, back: usize) -> ByPool {
-        let [small_out, large_out] = self.blocks(back);
         let [small_in, large_in] = self.blocks(given);
+        let [small_out, large_out] = self.blocks(back);
         counted([large_in, small_in], [large_out, small_out])
     }
 
