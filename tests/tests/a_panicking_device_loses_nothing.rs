@@ -9,7 +9,6 @@ use freehold_tests::watchdog::watch;
 use freehold_tests::world::{World, assert_holds, load, sourced, units, written};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// Which call of which kind panics: the `n`-th from now.
 #[derive(Debug, Default)]
@@ -49,7 +48,7 @@ fn panics<T>(call: impl FnOnce() -> T) {
 
 #[test]
 fn in_the_copy_of_an_eviction() {
-    let _watchdog = watch("a panic in an eviction", Duration::from_secs(30));
+    let _watchdog = watch("a panic in an eviction");
     let (manager, fuse) = manager(4);
     let only = written(&manager, 1, Allocation::new(units(3)));
     fuse.light(Call::Download, 1);
@@ -66,7 +65,7 @@ fn in_the_copy_of_an_eviction() {
 
 #[test]
 fn in_the_copy_of_a_move() {
-    let _watchdog = watch("a panic in a move", Duration::from_secs(30));
+    let _watchdog = watch("a panic in a move");
     let (manager, fuse) = manager(8);
     let handles = [load(&manager, 1, 2), load(&manager, 2, 1), load(&manager, 3, 2), load(&manager, 4, 1)];
     let [left, middle, right, last] = handles;
@@ -86,7 +85,7 @@ fn in_the_copy_of_a_move() {
 /// The copy is whole, and over the old place, which is where the entry would be looked for.
 #[test]
 fn in_the_copy_of_a_block_onto_itself() {
-    let _watchdog = watch("a panic in a slide", Duration::from_secs(30));
+    let _watchdog = watch("a panic in a slide");
     for fixed in [false, true] {
         let (manager, fuse) = manager(12);
         let front = load(&manager, 1, 1);
@@ -108,7 +107,7 @@ fn in_the_copy_of_a_block_onto_itself() {
 
 #[test]
 fn in_the_copy_of_a_restore() {
-    let _watchdog = watch("a panic in a restore", Duration::from_secs(30));
+    let _watchdog = watch("a panic in a restore");
     let (manager, fuse) = manager(4);
     let only = written(&manager, 1, Allocation::new(units(3)));
     drop(load(&manager, 2, 4));
@@ -122,7 +121,7 @@ fn in_the_copy_of_a_restore() {
 /// Every call of the device in a life of pressure panics once; whatever was promised holds all the same.
 #[test]
 fn at_any_copy_of_a_life_under_pressure() {
-    let _watchdog = watch("panics in turn", Duration::from_secs(60));
+    let _watchdog = watch("panics in turn");
     for call in [Call::Download, Call::Copy, Call::Upload] {
         let mut burnt = 0;
         for nth in 1..40 {

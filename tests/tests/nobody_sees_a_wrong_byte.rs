@@ -10,7 +10,6 @@ use freehold_tests::watchdog::watch;
 use freehold_tests::world::{World, content, on_both_devices, sourced, units};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 const THREADS: u64 = 8;
 const CAPACITY: u64 = 48;
@@ -138,7 +137,7 @@ fn assert_consistent(before: &Stats, now: &Stats, budget: u64) {
 /// G1, G5, H2.
 #[test]
 fn eight_threads_over_capacity() {
-    let _watchdog = watch("eight threads over capacity", Duration::from_secs(120));
+    let _watchdog = watch("eight threads over capacity");
     on_both_devices(|world| {
         under_seeds(12, |seed| {
             let manager = yielding(world, CAPACITY);
@@ -188,7 +187,7 @@ fn eight_threads_over_capacity() {
 /// G2: pairs of pins in opposite orders on a card that has room for one: somebody is refused, nobody deadlocks.
 #[test]
 fn opposite_pin_orders_do_not_deadlock() {
-    let _watchdog = watch("opposite pin orders", Duration::from_secs(60));
+    let _watchdog = watch("opposite pin orders");
     on_both_devices(|world| {
         under_seeds(10, |seed| {
             let manager = yielding(world, 5);
@@ -219,7 +218,7 @@ fn opposite_pin_orders_do_not_deadlock() {
 /// G3: one handle is read, released and evicted at once: its content is right, or it is "released".
 #[test]
 fn release_races_access_races_eviction() {
-    let _watchdog = watch("release against access against eviction", Duration::from_secs(60));
+    let _watchdog = watch("release against access against eviction");
     on_both_devices(|world| {
         under_seeds(150, |seed| {
             let manager = yielding(world, 4);
@@ -262,7 +261,7 @@ fn release_races_access_races_eviction() {
 /// G1 and C10: fixed blocks are moved and never evicted while eight threads allocate around them.
 #[test]
 fn fixed_blocks_survive_the_crowd() {
-    let _watchdog = watch("fixed blocks in the crowd", Duration::from_secs(60));
+    let _watchdog = watch("fixed blocks in the crowd");
     on_both_devices(|world| {
         under_seeds(4, |seed| {
             let manager = yielding(world, 40);

@@ -11,7 +11,6 @@ use freehold_tests::watchdog::watch;
 use freehold_tests::world::{World, assert_holds, content, sourced, units, written};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 const SEEDS: u64 = 300;
 
@@ -82,7 +81,7 @@ fn assert_all_is_back(manager: &VramManager, seed: u64) {
 /// C4: three come for an absent entry, and somebody evicts it: as many calls as loads, and everybody sees the bytes.
 #[test]
 fn who_comes_at_once_shares_the_load_while_another_evicts() {
-    let _watchdog = watch("a stampede", Duration::from_secs(120));
+    let _watchdog = watch("a stampede");
     under_seeds(SEEDS, |seed| {
         let manager = manager(3);
         let (asked, probe) = slow(7, 3);
@@ -98,7 +97,7 @@ fn who_comes_at_once_shares_the_load_while_another_evicts() {
 /// B7: what is pinned by two is passed over until both have let go, whoever else needs the room.
 #[test]
 fn the_pinned_are_passed_over_until_the_last_pin_is_gone() {
-    let _watchdog = watch("pins against evictions", Duration::from_secs(120));
+    let _watchdog = watch("pins against evictions");
     under_seeds(SEEDS, |seed| {
         let manager = manager(4);
         let (pinned, _) = slow(1, 3);
@@ -120,7 +119,7 @@ fn the_pinned_are_passed_over_until_the_last_pin_is_gone() {
 /// A2, A4: handles go on other threads while their memory is being evicted, moved or brought.
 #[test]
 fn handles_may_go_in_the_middle_of_anything() {
-    let _watchdog = watch("drops against evictions", Duration::from_secs(120));
+    let _watchdog = watch("drops against evictions");
     under_seeds(SEEDS, |seed| {
         let manager = manager(6);
         let only = written(&manager, 1, Allocation::new(units(2)));
@@ -151,7 +150,7 @@ fn handles_may_go_in_the_middle_of_anything() {
 #[test]
 fn a_failure_is_met_by_those_who_came_and_by_nobody_later() {
     silence_panics_of_sources();
-    let _watchdog = watch("failing sources", Duration::from_secs(120));
+    let _watchdog = watch("failing sources");
     under_seeds(SEEDS, |seed| {
         let manager = manager(4);
         let (asked, probe) = slow(5, 3);
@@ -182,7 +181,7 @@ fn a_failure_is_met_by_those_who_came_and_by_nobody_later() {
 /// C10, C11: what is written survives evictions that come in the middle, whether a source has other bytes or none has any.
 #[test]
 fn what_is_written_survives_evictions_in_the_middle() {
-    let _watchdog = watch("writes against evictions", Duration::from_secs(120));
+    let _watchdog = watch("writes against evictions");
     under_seeds(SEEDS, |seed| {
         let manager = manager(5);
         let (asked, _) = slow(1, 3);
@@ -214,7 +213,7 @@ fn rewrite(handle: &mut VramHandle, holds: &mut u64) {
 /// C14: a prefetch beside accesses, evictions and a release, under both policies.
 #[test]
 fn a_prefetch_beside_everything_else() {
-    let _watchdog = watch("prefetches", Duration::from_secs(120));
+    let _watchdog = watch("prefetches");
     under_seeds(SEEDS, |seed| {
         let policy = if seed % 2 == 0 { Policy::PriorityNextUse } else { Policy::PriorityLru };
         let manager = VramManager::builder().budget(units(5)).policy(policy).build().unwrap();

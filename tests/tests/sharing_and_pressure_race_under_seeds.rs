@@ -68,7 +68,7 @@ fn assert_all_is_back(manager: &VramManager, seed: u64) {
 /// once, and a load for each materialisation, whoever's source is asked.
 #[test]
 fn consumers_join_and_leave_beside_evictions() {
-    let _watchdog = watch("consumers", Duration::from_secs(120));
+    let _watchdog = watch("consumers");
     under_seeds(SEEDS, |seed| {
         let manager = manager(4);
         let probe = Probe::new(9, units(3));
@@ -100,7 +100,7 @@ fn consumers_join_and_leave_beside_evictions() {
 /// sample is more resident than there ever was, and all is as before at the end.
 #[test]
 fn the_budget_changes_beside_allocations() {
-    let _watchdog = watch("budgets", Duration::from_secs(120));
+    let _watchdog = watch("budgets");
     under_seeds(SEEDS, |seed| {
         let manager = manager(12);
         let kept = load(&manager, 1, 4);
@@ -146,7 +146,7 @@ fn the_budget_changes_beside_allocations() {
 /// E5: whoever waits is served once what is in the way has gone, whatever else goes on, and by whichever of three ways.
 #[test]
 fn who_waits_is_served_when_the_way_is_free() {
-    let _watchdog = watch("waiting", Duration::from_secs(120));
+    let _watchdog = watch("waiting");
     under_seeds(SEEDS, |seed| {
         let manager = manager(8);
         let pinned = load(&manager, 1, 3);
@@ -177,7 +177,7 @@ fn who_waits_is_served_when_the_way_is_free() {
 /// H1: a close in the middle: who was before it has the right bytes, who comes later is told so, and nothing stays behind.
 #[test]
 fn a_close_in_the_middle_of_everything() {
-    let _watchdog = watch("a close", Duration::from_secs(120));
+    let _watchdog = watch("a close");
     under_seeds(SEEDS, |seed| {
         let manager = manager(6);
         let (absent, present) = (manager.register(sourced(1, units(3))).unwrap(), load(&manager, 2, 3));

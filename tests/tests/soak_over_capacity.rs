@@ -8,7 +8,7 @@
 use freehold_cuda::{Access, Allocation, Bytes, Error, Plugin, Policy, VramHandle, VramManager};
 use freehold_tests::seeded::{Random, Yielding, perhaps_yield, seed_yields};
 use freehold_tests::sources::{Moody, silence_panics_of_sources};
-use freehold_tests::watchdog::watch;
+use freehold_tests::watchdog::watch_for;
 use freehold_tests::world::{U, World, content, sourced, units};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -243,7 +243,7 @@ fn resident_set() -> u64 {
 #[test]
 fn thirty_two_threads_and_every_misfortune() {
     silence_panics_of_sources();
-    let _watchdog = watch("the soak", Duration::from_secs(60 + 3 * seconds()));
+    let _watchdog = watch_for("the soak", Duration::from_secs(600 + 3 * seconds()));
     let end = Instant::now() + Duration::from_secs(seconds());
     let (mut seed, mut checked, mut after_two) = (0_u64, 0, 0);
     while Instant::now() < end {

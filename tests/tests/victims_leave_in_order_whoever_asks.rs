@@ -23,7 +23,7 @@ fn manager(capacity: u64, hook: impl Fn(Call, Address) + Send + Sync + 'static) 
 /// Somebody evicts two granules and needs one. Whoever comes meanwhile and needs the other waits for it, and evicts nobody.
 #[test]
 fn who_comes_while_room_is_made_evicts_nobody_for_what_is_about_to_be_free() {
-    let _watchdog = watch("a request beside an eviction", Duration::from_secs(60));
+    let _watchdog = watch("a request beside an eviction");
     let ((stopped, stops), (go_on, goes_on)) = (channel(), channel::<()>());
     let (ends, stop_once) = (Mutex::new((stopped, goes_on)), AtomicBool::new(true));
     let (world, manager) = manager(4, move |call, _| {
@@ -57,7 +57,7 @@ fn eight_who_ask_at_once_evict_in_the_order_of_one() {
     const THREADS: u64 = 8;
     const ENTRIES: u64 = 32;
     const ASKED: u64 = 16;
-    let _watchdog = watch("eight who need room", Duration::from_secs(60));
+    let _watchdog = watch("eight who need room");
     under_seeds(40, |seed| {
         let written_out: Arc<Mutex<Vec<Address>>> = Arc::default();
         let log = Arc::clone(&written_out);

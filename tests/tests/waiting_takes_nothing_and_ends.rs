@@ -23,7 +23,7 @@ fn let_it_wait() {
 /// E5: what is too large for now waits, for its timeout and no longer, and takes nothing.
 #[test]
 fn a_timeout_ends_in_time_and_takes_nothing() {
-    let _watchdog = watch("a timeout", Duration::from_secs(20));
+    let _watchdog = watch("a timeout");
     on_both_devices(|world| {
         let manager = world.manager(4);
         let _fixed = written(&manager, 1, Allocation::new(units(3)).fixed());
@@ -50,7 +50,7 @@ enum Way {
 /// E5: a release, the end of a pin and a larger budget each wake who waits.
 #[test]
 fn whatever_makes_room_wakes_who_waits() {
-    let _watchdog = watch("a wake-up", Duration::from_secs(25));
+    let _watchdog = watch("a wake-up");
     on_both_devices(|world| {
         for way in [Way::Release, Way::Unpin, Way::Raise] {
             let manager = world.manager(4);
@@ -79,7 +79,7 @@ fn whatever_makes_room_wakes_who_waits() {
 /// E5: while a large request waits, what fits goes past it.
 #[test]
 fn who_waits_holds_nobody_up() {
-    let _watchdog = watch("passing a waiter", Duration::from_secs(20));
+    let _watchdog = watch("passing a waiter");
     on_both_devices(|world| {
         let manager = world.manager(8);
         let fixed = written(&manager, 1, Allocation::new(units(4)).fixed());
@@ -100,7 +100,7 @@ fn who_waits_holds_nobody_up() {
 /// E5: an access of an absent entry may wait too.
 #[test]
 fn an_access_may_wait() {
-    let _watchdog = watch("an access that waits", Duration::from_secs(20));
+    let _watchdog = watch("an access that waits");
     on_both_devices(|world| {
         let manager = world.manager(4);
         let absent = manager.register(sourced(1, units(4))).unwrap();
@@ -142,7 +142,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// E5: as a future, on any executor; dropped, it takes nothing and loses nobody's wake-up.
 #[test]
 fn a_future_waits_and_may_be_dropped() {
-    let _watchdog = watch("a future", Duration::from_secs(20));
+    let _watchdog = watch("a future");
     on_both_devices(|world| {
         let manager = world.manager(4);
         let fits: VramHandle = block_on(manager.allocate_async(sourced(1, units(2)))).unwrap();
@@ -168,7 +168,7 @@ fn a_future_waits_and_may_be_dropped() {
 /// E5: a crowd of waiters on a card for one: each gets its turn, nobody is forgotten.
 #[test]
 fn nobody_is_forgotten() {
-    let _watchdog = watch("a crowd of waiters", Duration::from_secs(40));
+    let _watchdog = watch("a crowd of waiters");
     on_both_devices(|world| {
         let manager = world.manager(4);
         thread::scope(|scope| {
@@ -190,7 +190,7 @@ fn nobody_is_forgotten() {
 /// E5: who waits sleeps: the failed attempts of several who wait for the same do not wake each other.
 #[test]
 fn those_who_wait_do_not_wake_each_other() {
-    let _watchdog = watch("waiting for the same", Duration::from_secs(20));
+    let _watchdog = watch("waiting for the same");
     on_both_devices(|world| {
         let manager = world.manager(4);
         let absent = manager.register(sourced(1, units(4))).unwrap();
