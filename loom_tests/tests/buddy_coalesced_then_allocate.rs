@@ -2,19 +2,15 @@
 //! the first wrote to its half (edge E1, through a close).
 //! At most two preemptions a schedule: three threads to the end take minutes.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+mod explore;
 
+use explore::explore_within;
 use freehold_core::{Buddy, Bytes, Geometry, Offset};
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 
 #[test]
 fn coalesced_then_allocate() {
-    const { assert!(freehold_core::LOOM) };
-    static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
-    model.check(|| {
-        SCHEDULES.fetch_add(1, Relaxed);
+    explore_within(2, || {
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 3));
         let [left, right] = [0, 2].map(|start| buddy.take(0, Offset(start), Bytes(2)).unwrap());
         let last = buddy.take(0, Offset(12), Bytes(4)).unwrap();
@@ -36,7 +32,6 @@ fn coalesced_then_allocate() {
         first.join().unwrap();
         third.join().unwrap();
     });
-    assert!(SCHEDULES.load(Relaxed) > 1);
 }
 
 fn write(memory: &UnsafeCell<u32>) {

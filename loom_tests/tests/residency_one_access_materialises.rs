@@ -1,10 +1,12 @@
 //! Two threads access one absent entry: one brings the bytes, the other waits for it, and both read what was brought.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 /// Reads the bytes, bringing them if they are absent. Gives how often this thread brought them.
 fn access((word, bytes): &(ResidencyWord, Bytes)) -> u32 {

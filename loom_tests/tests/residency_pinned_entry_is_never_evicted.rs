@@ -1,10 +1,12 @@
 //! A thread reads the bytes under a pin while another moves them: the move must come wholly before or wholly after.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 #[test]
 fn pinned_entry_is_never_evicted() {

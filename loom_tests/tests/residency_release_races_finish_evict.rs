@@ -1,10 +1,12 @@
 //! The owner lets go while another takes the bytes away, or changes its mind: the memory is freed once, by one of them.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, Duty, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 /// Evicts, or only looks and cancels. Gives how often this thread freed the memory.
 fn evict((word, bytes): &(ResidencyWord, Bytes), cancel: bool) -> u32 {

@@ -1,10 +1,12 @@
 //! The owner lets go while another brings the bytes, with a pin, without one, or in vain: what was brought is freed once.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, Duty, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 /// Brings the bytes with `pins` pins, or fails to. Gives how often this thread freed the memory.
 fn bring((word, bytes): &(ResidencyWord, Bytes), pins: Option<u32>) -> u32 {

@@ -1,10 +1,12 @@
 //! The owner lets go while two others give back their pins: exactly one of the three frees, after both uses are over.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, Duty, FollowUp, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 /// Frees the bytes if that is the duty. Gives how often.
 fn free(bytes: &Bytes, after: FollowUp) -> u32 {

@@ -1,11 +1,13 @@
 //! A thread is between "still pinned" and asleep while the last pin goes: were the wake-up lost it would sleep for ever, and
 //! were the hand-over not ordered the waker would not see whom to wake.
 
+mod explore;
 mod table_model;
 
+use explore::explore;
 use freehold_core::table::{Claim, FollowUp, Pin, ResidencyWord, Want};
 use loom::sync::{Arc, Notify};
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 #[derive(Default)]
 struct Entry {

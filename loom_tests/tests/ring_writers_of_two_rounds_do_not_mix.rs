@@ -1,17 +1,17 @@
 //! Two writers whose tickets are a round apart meet in one slot: one record is there whole, or one was given up and counted (edge N-E3).
 
+mod explore;
+
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use explore::explore;
 use freehold_core::ring::Ring;
 use loom::{sync::Arc, thread};
 
 #[test]
 fn ring_writers_of_two_rounds_do_not_mix() {
-    const { assert!(freehold_core::LOOM) };
-    static SCHEDULES: AtomicUsize = AtomicUsize::new(0);
     static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
-    loom::model(|| {
-        SCHEDULES.fetch_add(1, Relaxed);
+    explore(|| {
         let ring = Arc::new(Ring::new(1)); // one slot for both
         let other = Arc::clone(&ring);
         let other = thread::spawn(move || other.write([1; 2]));
@@ -25,5 +25,5 @@ fn ring_writers_of_two_rounds_do_not_mix() {
         assert!(left == 1 || ring.given_up() == 1, "a record that is nowhere was counted");
         GIVEN_UP.fetch_add(ring.given_up() as usize, Relaxed);
     });
-    assert!(SCHEDULES.load(Relaxed) > 1 && GIVEN_UP.load(Relaxed) > 0);
+    assert!(GIVEN_UP.load(Relaxed) > 0);
 }

@@ -1,12 +1,12 @@
 //! One thread takes a free slot while another takes both free slots and gives the first back: the head of the list is the
 //! same slot again, with another successor, and the first thread must notice.
 
-mod table_model;
+mod explore;
 
 use crossbeam_epoch::Collector;
+use explore::explore;
 use freehold_core::table::Table;
 use loom::sync::Arc;
-use table_model::explore;
 
 #[test]
 fn freed_slot_is_handed_out_once() {

@@ -1,11 +1,13 @@
 //! An entry is looked up while it is being inserted, into a new segment or a used slot: it is found whole or not at all.
 
+mod explore;
 mod table_model;
 
 use crossbeam_epoch::Collector;
+use explore::explore;
 use freehold_core::table::{HandleKey, Table};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 /// Looks for `key` while it is being given to an entry.
 fn get_during_insert(table: Table<Bytes>, collector: Collector, key: HandleKey) {

@@ -3,15 +3,18 @@
 //!
 //! Whoever runs this bounds the preemptions of a run to two (`LOOM_MAX_PREEMPTIONS`), because the epochs' own steps are many.
 
+#[path = "../../tests/explore/mod.rs"]
+mod explore;
 #[path = "../../tests/table_model/mod.rs"]
 mod table_model;
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_epoch::Collector;
+use explore::explore;
 use freehold_core::table::{HandleKey, Table};
 use loom::sync::Arc;
-use table_model::{Bytes, explore};
+use table_model::Bytes;
 
 // How often each side won, over all runs: a model in which one never does shows nothing.
 static FOUND: AtomicUsize = AtomicUsize::new(0);
