@@ -2,39 +2,29 @@
 //! that job wrote must be seen all the same; by who enters without having waited, and by who was about to wait.
 
 mod explore;
+mod memory;
 
 use explore::explore_within;
 use freehold_core::{Bytes, MemoryPool};
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-
-struct Memory(UnsafeCell<u8>);
-// SAFETY: the model's claim is that whoever has the lease is alone with the memory; loom checks it.
-#[allow(unsafe_code)]
-unsafe impl Sync for Memory {}
+use memory::Memory;
 
 #[test]
 fn an_equal_number_is_not_the_same_holder() {
     // Without a bound it passes too, in half a minute.
     explore_within(4, || {
         let pool = Arc::new(MemoryPool::new(Bytes(1)).unwrap());
-        let memory = Arc::new(Memory(UnsafeCell::new(0)));
+        let memory = Arc::new(Memory::default());
         let (their_pool, theirs) = (pool.clone(), memory.clone());
         let newcomer = loom::thread::spawn(move || {
             let lease = loom::future::block_on(their_pool.acquire_async(1)).unwrap();
-            write(&theirs);
+            theirs.write(1);
             drop(lease);
         });
         for _ in 0..2 {
             let Ok(_lease) = pool.try_acquire(1) else { break };
-            write(&memory);
+            memory.write(2);
         }
         newcomer.join().unwrap();
     });
-}
-
-fn write(memory: &Memory) {
-    #[allow(unsafe_code)]
-    // SAFETY: the caller has the only lease; that this suffices is what loom checks.
-    memory.0.with_mut(|byte| unsafe { *byte += 1 });
 }

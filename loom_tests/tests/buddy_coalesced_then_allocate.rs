@@ -3,10 +3,12 @@
 //! At most two preemptions a schedule: three threads to the end take minutes.
 
 mod explore;
+mod memory;
 
 use explore::explore_within;
 use freehold_core::{Buddy, Bytes, Geometry, Offset};
-use loom::{cell::UnsafeCell, sync::Arc, thread};
+use loom::{sync::Arc, thread};
+use memory::Memory;
 
 #[test]
 fn coalesced_then_allocate() {
@@ -14,15 +16,15 @@ fn coalesced_then_allocate() {
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(16), Bytes(1)).unwrap(), 3));
         let [left, right] = [0, 2].map(|start| buddy.take(0, Offset(start), Bytes(2)).unwrap());
         let last = buddy.take(0, Offset(12), Bytes(4)).unwrap();
-        let memory = Arc::new(UnsafeCell::new(0));
+        let memory = Arc::new(Memory::default()); // of granules 0 and 1
         let (one, his) = (Arc::clone(&buddy), Arc::clone(&memory));
         let first = thread::spawn(move || {
-            write(&his);
+            his.write(1);
             one.slot(0).unwrap().free(left);
         });
         let (other, hers) = (Arc::clone(&buddy), Arc::clone(&memory));
         let third =
-            thread::spawn(move || other.slot(2).unwrap().take(Offset(0), Bytes(4)).is_some().then(|| write(&hers)));
+            thread::spawn(move || other.slot(2).unwrap().take(Offset(0), Bytes(4)).is_some().then(|| hers.write(3)));
         // The second free pushes the first out of the ring: the group is closed if it is full by now.
         let mut slot = buddy.slot(1).unwrap();
         for block in [right, last] {
@@ -32,10 +34,4 @@ fn coalesced_then_allocate() {
         first.join().unwrap();
         third.join().unwrap();
     });
-}
-
-fn write(memory: &UnsafeCell<u32>) {
-    #[allow(unsafe_code)]
-    // SAFETY: I1. Called by whoever owns the granules that stand for this cell: two writes that nothing orders are reported.
-    memory.with_mut(|cell| unsafe { *cell += 1 });
 }

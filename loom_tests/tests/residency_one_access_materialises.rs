@@ -1,15 +1,15 @@
 //! Two threads access one absent entry: one brings the bytes, the other waits for it, and both read what was brought.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 /// Reads the bytes, bringing them if they are absent. Gives how often this thread brought them.
-fn access((word, bytes): &(ResidencyWord, Bytes)) -> u32 {
+fn access((word, bytes): &(ResidencyWord, Memory)) -> u32 {
     let mut loads = 0;
     loop {
         match word.try_pin() {
@@ -31,7 +31,7 @@ fn access((word, bytes): &(ResidencyWord, Bytes)) -> u32 {
 #[test]
 fn one_access_materialises() {
     explore(|| {
-        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let entry = Arc::new((ResidencyWord::new(), Memory::default()));
         let other = loom::thread::spawn({
             let entry = Arc::clone(&entry);
             move || access(&entry)

@@ -1,17 +1,17 @@
 //! A thread reads the bytes under a pin while another moves them: the move must come wholly before or wholly after.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 #[test]
 fn pinned_entry_is_never_evicted() {
     explore(|| {
-        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let entry = Arc::new((ResidencyWord::new(), Memory::default()));
         assert_eq!(entry.0.begin_materialise(), Claim::Won);
         let _ = entry.0.finish_materialise(0);
 

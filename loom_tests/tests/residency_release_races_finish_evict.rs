@@ -1,15 +1,15 @@
 //! The owner lets go while another takes the bytes away, or changes its mind: the memory is freed once, by one of them.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, Duty, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 /// Evicts, or only looks and cancels. Gives how often this thread freed the memory.
-fn evict((word, bytes): &(ResidencyWord, Bytes), cancel: bool) -> u32 {
+fn evict((word, bytes): &(ResidencyWord, Memory), cancel: bool) -> u32 {
     if word.begin_evict() != Claim::Won {
         return 0;
     }
@@ -24,7 +24,7 @@ fn evict((word, bytes): &(ResidencyWord, Bytes), cancel: bool) -> u32 {
 
 fn release_frees_once(cancel: bool) {
     explore(move || {
-        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let entry = Arc::new((ResidencyWord::new(), Memory::default()));
         assert_eq!(entry.0.begin_materialise(), Claim::Won);
         let _ = entry.0.finish_materialise(0);
 

@@ -1,15 +1,15 @@
 //! The owner lets go while another brings the bytes, with a pin, without one, or in vain: what was brought is freed once.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, Duty, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 /// Brings the bytes with `pins` pins, or fails to. Gives how often this thread freed the memory.
-fn bring((word, bytes): &(ResidencyWord, Bytes), pins: Option<u32>) -> u32 {
+fn bring((word, bytes): &(ResidencyWord, Memory), pins: Option<u32>) -> u32 {
     if word.begin_materialise() != Claim::Won {
         return 1; // Released before it began: there is no memory, which counts as freed.
     }
@@ -31,7 +31,7 @@ fn bring((word, bytes): &(ResidencyWord, Bytes), pins: Option<u32>) -> u32 {
 
 fn release_frees_once(pins: Option<u32>) {
     explore(move || {
-        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let entry = Arc::new((ResidencyWord::new(), Memory::default()));
         let bringer = loom::thread::spawn({
             let entry = Arc::clone(&entry);
             move || bring(&entry, pins)

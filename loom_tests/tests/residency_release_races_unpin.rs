@@ -1,15 +1,15 @@
 //! The owner lets go while two others give back their pins: exactly one of the three frees, after both uses are over.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, Duty, FollowUp, Pin, ResidencyWord};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 /// Frees the bytes if that is the duty. Gives how often.
-fn free(bytes: &Bytes, after: FollowUp) -> u32 {
+fn free(bytes: &Memory, after: FollowUp) -> u32 {
     match after.duty {
         Duty::FreeMemory => {
             bytes.write(0xDEAD);
@@ -22,7 +22,7 @@ fn free(bytes: &Bytes, after: FollowUp) -> u32 {
 #[test]
 fn release_against_two_unpins_frees_once() {
     explore(|| {
-        let entry = Arc::new((ResidencyWord::new(), Bytes::default()));
+        let entry = Arc::new((ResidencyWord::new(), Memory::default()));
         assert_eq!(entry.0.begin_materialise(), Claim::Won);
         let _ = entry.0.finish_materialise(2);
 

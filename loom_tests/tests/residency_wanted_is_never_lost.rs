@@ -2,18 +2,18 @@
 //! were the hand-over not ordered the waker would not see whom to wake.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use explore::explore;
 use freehold_core::table::{Claim, FollowUp, Pin, ResidencyWord, Want};
 use loom::sync::{Arc, Notify};
-use table_model::Bytes;
+use memory::Memory;
 
 #[derive(Default)]
 struct Entry {
     word: ResidencyWord,
     /// What the waiter leaves for its waker.
-    registration: Bytes,
+    registration: Memory,
     bell: Bell,
 }
 

@@ -1,16 +1,16 @@
 //! An entry is looked up while it is being inserted, into a new segment or a used slot: it is found whole or not at all.
 
 mod explore;
-mod table_model;
+mod memory;
 
 use crossbeam_epoch::Collector;
 use explore::explore;
 use freehold_core::table::{HandleKey, Table};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 /// Looks for `key` while it is being given to an entry.
-fn get_during_insert(table: Table<Bytes>, collector: Collector, key: HandleKey) {
+fn get_during_insert(table: Table<Memory>, collector: Collector, key: HandleKey) {
     let table = Arc::new(table);
     let looker = loom::thread::spawn({
         let table = Arc::clone(&table);
@@ -22,7 +22,7 @@ fn get_during_insert(table: Table<Bytes>, collector: Collector, key: HandleKey) 
             }
         }
     });
-    let bytes = Bytes::default();
+    let bytes = Memory::default();
     bytes.write(7);
     let owner = table.insert(1, 2, bytes);
     looker.join().unwrap();
@@ -43,7 +43,7 @@ fn get_sees_a_whole_entry_in_a_used_slot() {
     explore(|| {
         let collector = Collector::new();
         let table = Table::new(collector.clone());
-        table.retire(table.insert(0, 0, Bytes::default()), &collector.register().pin());
+        table.retire(table.insert(0, 0, Memory::default()), &collector.register().pin());
         get_during_insert(table, collector, HandleKey::from_bits(2 << 32).unwrap());
     });
 }

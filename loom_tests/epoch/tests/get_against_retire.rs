@@ -5,8 +5,8 @@
 
 #[path = "../../tests/explore/mod.rs"]
 mod explore;
-#[path = "../../tests/table_model/mod.rs"]
-mod table_model;
+#[path = "../../tests/memory/mod.rs"]
+mod memory;
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -14,7 +14,7 @@ use crossbeam_epoch::Collector;
 use explore::explore;
 use freehold_core::table::{HandleKey, Table};
 use loom::sync::Arc;
-use table_model::Bytes;
+use memory::Memory;
 
 // How often each side won, over all runs: a model in which one never does shows nothing.
 static FOUND: AtomicUsize = AtomicUsize::new(0);
@@ -22,7 +22,7 @@ static COLLECTED_EARLY: AtomicUsize = AtomicUsize::new(0);
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// Writes to its bytes when it is dropped, which loom compares with every read.
-struct Payload(Bytes);
+struct Payload(Memory);
 
 impl Drop for Payload {
     fn drop(&mut self) {
@@ -46,7 +46,7 @@ fn what_a_guard_sees_is_not_dropped() {
     let explored = explore(|| {
         let collector = Collector::new();
         let table = Arc::new(Table::new(collector.clone()));
-        let owner = table.insert(0, 0, Payload(Bytes::default()));
+        let owner = table.insert(0, 0, Payload(Memory::default()));
         let (key, dropped_before) = (owner.key(), DROPPED.load(Relaxed));
 
         let reader = loom::thread::spawn({

@@ -1,18 +1,18 @@
-//! What the models of the table and the residency word share: bytes that loom watches.
+//! Memory that loom watches: what the word, the lease or the block that a model is about is there to protect.
 #![allow(dead_code, unreachable_pub)] // Each model uses its part.
 
 use loom::cell::UnsafeCell;
 
-/// The bytes of an entry, or anything that only its state protects: loom fails a model in which two uses of them, one of
-/// them a write, are not ordered.
+/// The bytes of an entry, of a lease's holder or of a block, or anything that only its state protects: loom fails a model in
+/// which two uses of it, one of them a write, are not ordered.
 #[derive(Debug, Default)]
-pub struct Bytes(UnsafeCell<u32>);
+pub struct Memory(UnsafeCell<u32>);
 
 // SAFETY: that uses are ordered is what a model claims, and what loom checks at each of them.
 #[allow(unsafe_code)]
-unsafe impl Sync for Bytes {}
+unsafe impl Sync for Memory {}
 
-impl Bytes {
+impl Memory {
     pub fn read(&self) -> u32 {
         // SAFETY: loom has checked that no write runs beside this.
         #[allow(unsafe_code)]
