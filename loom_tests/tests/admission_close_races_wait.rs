@@ -3,7 +3,7 @@
 mod explore;
 
 use explore::explore;
-use freehold_core::{AcquireError, Bytes, MemoryPool};
+use freehold_core_on_loom::{AcquireError, Bytes, MemoryPool};
 use loom::sync::Arc;
 
 #[test]

@@ -5,7 +5,7 @@ mod explore;
 mod memory;
 
 use explore::explore_within;
-use freehold_core::{Bytes, MemoryPool};
+use freehold_core_on_loom::{Bytes, MemoryPool};
 use loom::sync::Arc;
 use memory::Memory;
 

@@ -4,7 +4,7 @@
 mod explore;
 
 use explore::explore_within;
-use freehold_core::{AcquireError, Bytes, MemoryPool};
+use freehold_core_on_loom::{AcquireError, Bytes, MemoryPool};
 use loom::sync::Arc;
 
 #[test]

@@ -4,7 +4,7 @@
 mod explore;
 
 use explore::explore;
-use freehold_core::{Bytes, MemoryPool};
+use freehold_core_on_loom::{Bytes, MemoryPool};
 use loom::sync::Arc;
 use std::future::Future;
 use std::task::{Context, Waker};

@@ -6,7 +6,7 @@
 mod explore;
 
 use explore::explore_within;
-use freehold_core::{Acquire, Bytes, MemoryPool};
+use freehold_core_on_loom::{Acquire, Bytes, MemoryPool};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

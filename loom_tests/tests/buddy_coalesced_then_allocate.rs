@@ -6,7 +6,7 @@ mod explore;
 mod memory;
 
 use explore::explore_within;
-use freehold_core::{Buddy, Bytes, Geometry, Offset};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Offset};
 use loom::{sync::Arc, thread};
 use memory::Memory;
 

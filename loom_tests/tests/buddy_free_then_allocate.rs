@@ -4,7 +4,7 @@ mod explore;
 mod memory;
 
 use explore::explore;
-use freehold_core::{Buddy, Bytes, Geometry, Request};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Request};
 use loom::{sync::Arc, thread};
 use memory::Memory;
 

@@ -4,7 +4,7 @@
 mod explore;
 
 use explore::explore;
-use freehold_core::{Buddy, Bytes, Geometry, Offset, Request};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Offset, Request};
 use loom::{sync::Arc, thread};
 
 #[test]

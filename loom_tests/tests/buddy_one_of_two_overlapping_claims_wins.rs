@@ -3,7 +3,7 @@
 mod explore;
 
 use explore::explore;
-use freehold_core::{Buddy, Bytes, Geometry, Offset};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Offset};
 use loom::{sync::Arc, thread};
 
 #[test]

@@ -3,7 +3,7 @@
 mod explore;
 
 use explore::explore;
-use freehold_core::{Buddy, Bytes, Geometry, Request};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Request};
 use loom::{sync::Arc, thread};
 
 #[test]

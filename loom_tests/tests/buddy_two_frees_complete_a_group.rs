@@ -4,7 +4,7 @@
 mod explore;
 
 use explore::explore_within;
-use freehold_core::{Buddy, Bytes, Geometry, Offset};
+use freehold_core_on_loom::{Buddy, Bytes, Geometry, Offset};
 use loom::{sync::Arc, thread};
 
 #[test]

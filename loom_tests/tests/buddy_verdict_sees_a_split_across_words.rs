@@ -5,7 +5,7 @@
 mod explore;
 
 use explore::explore_within;
-use freehold_core::{AllocateError, Buddy, Bytes, Geometry, Offset, Request};
+use freehold_core_on_loom::{AllocateError, Buddy, Bytes, Geometry, Offset, Request};
 use loom::{sync::Arc, thread};
 
 #[test]

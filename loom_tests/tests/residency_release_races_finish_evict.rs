@@ -4,7 +4,7 @@ mod explore;
 mod memory;
 
 use explore::explore;
-use freehold_core::table::{Claim, Duty, Pin, ResidencyWord};
+use freehold_core_on_loom::table::{Claim, Duty, Pin, ResidencyWord};
 use loom::sync::Arc;
 use memory::Memory;
 

@@ -5,7 +5,7 @@ mod explore;
 mod memory;
 
 use explore::explore;
-use freehold_core::table::{Claim, FollowUp, Pin, ResidencyWord, Want};
+use freehold_core_on_loom::table::{Claim, FollowUp, Pin, ResidencyWord, Want};
 use loom::sync::{Arc, Notify};
 use memory::Memory;
 

@@ -5,7 +5,7 @@ mod explore;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use explore::explore;
-use freehold_core::ring::Ring;
+use freehold_core_on_loom::ring::Ring;
 use loom::{sync::Arc, thread};
 
 #[test]

@@ -5,7 +5,7 @@ mod explore;
 
 use crossbeam_epoch::Collector;
 use explore::explore;
-use freehold_core::table::Table;
+use freehold_core_on_loom::table::Table;
 use loom::sync::Arc;
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_epoch::Collector;
 use explore::explore;
-use freehold_core::table::{HandleKey, Table};
+use freehold_core_on_loom::table::{HandleKey, Table};
 use loom::sync::Arc;
 use memory::Memory;
 

@@ -20,7 +20,12 @@ pub fn explore_within(preemptions: usize, model: impl Fn() + Send + Sync + 'stat
 }
 
 fn explore_by(builder: Builder, model: impl Fn() + Send + Sync + 'static) -> usize {
-    const { assert!(freehold_core::LOOM, "these are the processor's atomics, not loom's: a model would check nothing") };
+    const {
+        assert!(
+            freehold_core_on_loom::LOOM,
+            "these are the processor's atomics, not loom's: a model would check nothing"
+        )
+    };
     let explored = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&explored);
     builder.check(move || {

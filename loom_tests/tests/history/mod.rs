@@ -6,7 +6,7 @@
 mod buddy_twin;
 
 use buddy_twin::Twin;
-use freehold_core::{AllocateError, Block, Buddy, Bytes, Geometry, Offset, Request};
+use freehold_core_on_loom::{AllocateError, Block, Buddy, Bytes, Geometry, Offset, Request};
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{Acquire, Release};
