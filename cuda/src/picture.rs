@@ -35,7 +35,7 @@ impl Survey {
         if std::mem::take(&mut self.outdated) {
             let guard = epoch::pin();
             self.blocks =
-                inner.table.iter(&guard).filter_map(|entry| Resident::of(inner, entry, &standing(entry))).collect();
+                inner.table.iter(&guard).filter_map(|entry| Resident::of(inner, entry, standing(entry))).collect();
             self.pictures.clear();
         }
         let drawn = self.pictures.iter().position(|picture| picture.arena == index).unwrap_or_else(|| {

@@ -101,9 +101,9 @@ impl Survey {
     }
 
     fn staying_in<'s>(&'s self, arena: u32, supposing: Supposing<'s>) -> impl Iterator<Item = Occupant> + 's {
-        let stays = move |staying: &&Staying| staying.arena == arena && !(supposing.gone)(staying);
+        let stays = move |staying: &&Staying| staying.resident.arena == arena && !(supposing.gone)(staying);
         let staying = self.staying.iter().filter(stays);
-        staying.map(move |staying| Occupant { movable: staying.unused && supposing.moves, ..staying.block })
+        staying.map(move |staying| Occupant { movable: staying.unused && supposing.moves, ..staying.resident.block })
     }
 
     /// The error with the numbers of this moment.
@@ -114,7 +114,7 @@ impl Survey {
             free: inner.budget.free(),
             largest_hole: holes.max().unwrap_or(Bytes::ZERO),
             evictable: self.evictable.sum(),
-            pinned: Bytes(self.staying.iter().map(|staying| staying.block.bytes.get()).sum()),
+            pinned: Bytes(self.staying.iter().map(|staying| staying.bytes().get()).sum()),
             refusal: Box::new(Refusal::of(self, inner, want)),
         }
     }

@@ -54,7 +54,7 @@ impl Case<'_> {
     }
 
     fn sum(&self, of: impl Fn(&Staying) -> bool) -> Bytes {
-        Bytes(self.survey.staying.iter().filter(|staying| of(staying)).map(|staying| staying.block.bytes.get()).sum())
+        Bytes(self.survey.staying.iter().filter(|staying| of(staying)).map(|staying| staying.bytes().get()).sum())
     }
 
     fn wait(&self) -> Option<Advice> {
@@ -75,7 +75,7 @@ impl Case<'_> {
             return None;
         }
         let mut walls: Vec<&Staying> = self.survey.staying.iter().filter(|s| pinned(s)).collect();
-        walls.sort_by_key(|wall| wall.block.bytes);
+        walls.sort_by_key(|wall| wall.bytes());
         self.unpin_one(&walls).or_else(|| self.unpin_plugin(&walls)).or_else(|| {
             let bytes = self.sum(pinned);
             Some(Advice::UnpinAll { plugin: None, bytes })
@@ -83,28 +83,29 @@ impl Case<'_> {
     }
 
     fn unpin_one(&self, walls: &[&Staying]) -> Option<Advice> {
-        let enough = walls.iter().take(self.trials()).find(|wall| self.fits(&|s| s.key == wall.key))?;
+        let enough =
+            walls.iter().take(self.trials()).find(|wall| self.fits(&|s| s.resident.key == wall.resident.key))?;
         let guard = epoch::pin();
-        let tenant = self.inner.table.get(enough.key, &guard)?.payload();
+        let tenant = self.inner.table.get(enough.resident.key, &guard)?.payload();
         let (plugin, label) = (tenant.plugin.shared_name(), Arc::clone(&tenant.label));
-        Some(Advice::Unpin { plugin, label, bytes: enough.block.bytes })
+        Some(Advice::Unpin { plugin, label, bytes: enough.bytes() })
     }
 
     fn unpin_plugin(&self, walls: &[&Staying]) -> Option<Advice> {
         let mut plugins: Vec<(Arc<str>, Bytes, Vec<HandleKey>)> = Vec::new();
         let guard = epoch::pin();
         for wall in walls {
-            let plugin = self.inner.table.get(wall.key, &guard)?.payload().plugin.shared_name();
+            let plugin = self.inner.table.get(wall.resident.key, &guard)?.payload().plugin.shared_name();
             match plugins.iter_mut().find(|(name, ..)| *name == plugin) {
                 Some((_, bytes, keys)) => {
-                    *bytes = *bytes + wall.block.bytes;
-                    keys.push(wall.key);
+                    *bytes = *bytes + wall.bytes();
+                    keys.push(wall.resident.key);
                 }
-                None => plugins.push((plugin, wall.block.bytes, vec![wall.key])),
+                None => plugins.push((plugin, wall.bytes(), vec![wall.resident.key])),
             }
         }
         plugins.sort_by_key(|(_, bytes, _)| *bytes);
-        let enough = |(_, _, keys): &(Arc<str>, Bytes, Vec<HandleKey>)| self.fits(&|s| keys.contains(&s.key));
+        let enough = |(_, _, keys): &(Arc<str>, Bytes, Vec<HandleKey>)| self.fits(&|s| keys.contains(&s.resident.key));
         let (plugin, bytes, _) = plugins.into_iter().take(self.trials()).find(enough)?;
         Some(Advice::UnpinAll { plugin: Some(plugin), bytes })
     }

@@ -5,7 +5,7 @@
 
 use crate::inner::Inner;
 use crate::place::Want;
-use crate::survey::{Staying, Survey};
+use crate::survey::Survey;
 use crossbeam_epoch as epoch;
 use freehold_core::Bytes;
 use std::fmt::{self, Display, Formatter};
@@ -147,8 +147,9 @@ impl Refusal {
 fn holders(survey: &Survey, inner: &Inner) -> Vec<Holder> {
     let guard = epoch::pin();
     let mut holders: Vec<(Holder, Bytes)> = Vec::new();
-    for &Staying { block, why, key, .. } in &survey.staying {
-        let tenant = inner.table.get(key, &guard).map(|entry| entry.payload());
+    for staying in &survey.staying {
+        let (why, bytes) = (staying.why, staying.bytes());
+        let tenant = inner.table.get(staying.resident.key, &guard).map(|entry| entry.payload());
         // One that is gone by now has no name any more.
         let plugin = tenant.map_or("", |tenant| tenant.plugin.name());
         let at = holders.iter().position(|(holder, _)| holder.why == why && &*holder.plugin == plugin);
@@ -159,9 +160,9 @@ fn holders(survey: &Survey, inner: &Inner) -> Vec<Holder> {
         });
         let (holder, largest_bytes) = &mut holders[at];
         holder.entries += 1;
-        holder.bytes = holder.bytes + block.bytes;
-        if block.bytes > *largest_bytes {
-            *largest_bytes = block.bytes;
+        holder.bytes = holder.bytes + bytes;
+        if bytes > *largest_bytes {
+            *largest_bytes = bytes;
             holder.largest = tenant.map_or_else(|| Arc::from(""), |tenant| Arc::clone(&tenant.label));
         }
     }
