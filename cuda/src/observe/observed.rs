@@ -152,20 +152,19 @@ impl Inner {
 
     /// It was given a block.
     pub(crate) fn saw_placed(&self, entry: &Entry<Tenant>, place: Place) {
-        let bytes = entry.payload().bytes;
-        let (at, reserved) = (class(bytes), self.reserved(bytes).get());
-        let requested = bytes.get();
-        self.observed.blocks.add([(at + GIVEN, 1), (at + GIVEN_BYTES, reserved), (at + GIVEN_REQUESTED, requested)]);
-        self.log(Op::Placed, entry, || [requested, self.address_of(place), reserved]);
+        self.saw_block(Op::Placed, [GIVEN, GIVEN_BYTES, GIVEN_REQUESTED], entry, place);
     }
 
     /// Its block is about to go back.
     pub(crate) fn saw_left(&self, entry: &Entry<Tenant>, place: Place) {
+        self.saw_block(Op::Left, [BACK, BACK_BYTES, BACK_REQUESTED], entry, place);
+    }
+
+    fn saw_block(&self, op: Op, [blocks, whole, asked]: [usize; 3], entry: &Entry<Tenant>, place: Place) {
         let bytes = entry.payload().bytes;
-        let (at, reserved) = (class(bytes), self.reserved(bytes).get());
-        let requested = bytes.get();
-        self.observed.blocks.add([(at + BACK, 1), (at + BACK_BYTES, reserved), (at + BACK_REQUESTED, requested)]);
-        self.log(Op::Left, entry, || [requested, self.address_of(place), reserved]);
+        let (at, reserved, requested) = (class(bytes), self.reserved(bytes).get(), bytes.get());
+        self.observed.blocks.add([(at + blocks, 1), (at + whole, reserved), (at + asked, requested)]);
+        self.log(op, entry, || [requested, self.address_of(place), reserved]);
     }
 
     /// Its bytes were brought.
