@@ -122,11 +122,7 @@ fn it_fits_a_telephone_by_day_and_by_night() {
                 assert_eq!(browser.eval(FITS), true, "{name} on {screen:?}: something is wider than the screen");
                 browser.shot(&format!("{name}-{}-{}", screen.wide, if dark { "dark" } else { "light" }), true);
                 let at = browser.point("lane-resident", 0.5, 0.5);
-                if screen.touch {
-                    browser.tap(at)
-                } else {
-                    browser.mouse("mouseMoved", at)
-                }
+                browser.point_at(at, screen);
                 let said = browser.read(TIP);
                 assert!(said.starts_with("resident") && said.contains("of the budget"), "{said}");
                 let inside = "(() => { const b = document.getElementById('tip').getBoundingClientRect(); \
@@ -154,11 +150,7 @@ fn names_of_bad_intent_are_shown_and_do_nothing() {
         assert!(shown.contains("\\u202edrawkcab"), "what cannot be seen is shown: {shown}");
         assert_eq!(browser.eval(FITS), true, "{screen:?}: something is wider than the screen");
         let at = browser.point("lane-places", 0.9, 0.1);
-        if screen.touch {
-            browser.tap(at)
-        } else {
-            browser.mouse("mouseMoved", at)
-        }
+        browser.point_at(at, screen);
         let said = browser.read(TIP);
         assert!(said.contains("a weight, may leave") && said.contains("512 B"), "{said}");
         browser.shot(&format!("hostile-{}", screen.wide), true);

@@ -142,6 +142,11 @@ impl Browser {
         self.call("Input.dispatchTouchEvent", json!({ "type": "touchEnd", "touchPoints": [] }));
     }
 
+    /// As one asks for a tooltip on such a screen.
+    pub(crate) fn point_at(&mut self, at: [f64; 2], screen: Screen) {
+        if screen.touch { self.tap(at) } else { self.mouse("mouseMoved", at) }
+    }
+
     pub(crate) fn press(&mut self, key: &str) {
         let text = if key.len() == 1 { key } else { "" };
         self.call("Input.dispatchKeyEvent", json!({ "type": "keyDown", "key": key, "text": text }));

@@ -5,6 +5,21 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// What a replay did, as its JSON counts it: the same work done again comes to the same.
+pub(crate) const COUNTS: [&str; 11] = [
+    "allocations",
+    "accesses",
+    "loads",
+    "load_bytes",
+    "evictions",
+    "evicted_bytes",
+    "moves",
+    "moved_bytes",
+    "refused",
+    "too_large",
+    "mismatches",
+];
+
 /// Runs the command with these words.
 pub(crate) fn freehold(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_freehold")).args(words).output().expect("the command starts")
