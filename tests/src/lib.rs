@@ -13,6 +13,7 @@ pub mod table_twin;
 pub mod card;
 pub mod far_device;
 pub mod hooked_device;
+pub mod layers;
 pub mod seeded;
 pub mod sources;
 pub mod watchdog;

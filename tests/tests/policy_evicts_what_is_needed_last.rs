@@ -4,59 +4,17 @@
 
 use std::sync::Arc;
 
-use freehold_cuda::{
-    Allocation, Bytes, EntryFacts, EvictionOrder, HostBytes, ManualClock, Plugin, Policy, VramHandle, VramManager,
-};
-
-const LAYER: u64 = 512;
-
-/// A manager of `layers` layers, and its clock.
-struct Card {
-    manager: VramManager,
-    clock: Arc<ManualClock>,
-}
-
-impl Card {
-    fn of(layers: u64, policy: Policy) -> Card {
-        let clock = Arc::new(ManualClock::new());
-        let builder = VramManager::builder().budget(Bytes(layers * LAYER)).policy(policy).clock(clock.clone());
-        Card { manager: builder.build().expect("a small card"), clock }
-    }
-
-    fn model(&self, plugin: &Plugin, layers: u64, priority: i32) -> Vec<VramHandle> {
-        (0..layers).map(|layer| self.layer(plugin, layer, priority)).collect()
-    }
-
-    fn layer(&self, plugin: &Plugin, layer: u64, priority: i32) -> VramHandle {
-        let content = HostBytes(vec![layer as u8; LAYER as usize].into());
-        let allocation = Allocation::new(Bytes(LAYER)).plugin(plugin).priority(priority).source(content);
-        self.manager.register(allocation.label(format!("layer {layer}"))).expect("room in the table")
-    }
-
-    /// One use, at a tick of its own; the content is right whatever was evicted meanwhile.
-    fn access(&self, layer: usize, handle: &VramHandle) {
-        self.clock.advance();
-        let access = handle.access().expect("one layer fits");
-        assert_eq!(access.as_host_slice(), Some(&[layer as u8; LAYER as usize][..]));
-    }
-
-    fn step(&self, model: &[VramHandle]) {
-        model.iter().enumerate().for_each(|(layer, handle)| self.access(layer, handle));
-    }
-
-    fn loads(&self) -> u64 {
-        self.manager.stats().loads
-    }
-}
+use freehold_cuda::{Bytes, EntryFacts, EvictionOrder, Policy, VramHandle};
+use freehold_tests::layers::{Card, LAYER, number};
 
 /// Loads in the last 20 of 40 rounds of `play`.
 fn loads_once_learned(policy: Policy, play: impl Fn(&Card) -> Box<dyn Fn(u64) + '_>) -> u64 {
     let card = Card::of(60, policy);
     let round = play(&card);
     (0..20).for_each(&round);
-    let learned = card.loads();
+    let learned = card.manager.stats().loads;
     (20..40).for_each(&round);
-    card.loads() - learned
+    card.manager.stats().loads - learned
 }
 
 fn lru_and_next_use(play: impl Fn(&Card) -> Box<dyn Fn(u64) + '_>) -> (u64, u64) {
@@ -95,10 +53,10 @@ fn plugins_side_by_side_keep_what_is_needed_first() {
         let slow = card.model(&card.manager.plugin("slow"), 60, 0);
         Box::new(move |round| {
             for beat in 0..60_usize {
-                card.access(beat % 30, &fast[beat % 30]);
+                card.access(&fast[beat % 30]);
                 if beat % 4 == 0 {
                     let layer = (round as usize * 15 + beat / 4) % 60;
-                    card.access(layer, &slow[layer]);
+                    card.access(&slow[layer]);
                 }
             }
         })
@@ -124,7 +82,7 @@ struct ByLabel;
 
 impl EvictionOrder for ByLabel {
     fn score(&self, facts: &EntryFacts<'_>) -> u64 {
-        facts.label.trim_start_matches("layer ").parse().expect("a layer's number")
+        number(facts.label).into()
     }
 }
 
@@ -132,7 +90,7 @@ impl EvictionOrder for ByLabel {
 fn a_callers_order_is_obeyed() {
     let card = Card::of(8, Policy::Custom(Arc::new(ByLabel)));
     let model = card.model(&card.manager.plugin("any"), 8, 0);
-    model.iter().enumerate().rev().for_each(|(layer, handle)| card.access(layer, handle));
+    model.iter().rev().for_each(|layer| card.access(layer));
     let gone = card.manager.evict_for_space(Bytes(2 * LAYER)).expect("nobody is pinned");
     let labels: Vec<&str> = gone.iter().map(|candidate| &*candidate.label).collect();
     assert_eq!(labels, ["layer 0", "layer 1"], "used last, and yet first to leave");

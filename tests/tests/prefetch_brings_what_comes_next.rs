@@ -2,47 +2,14 @@
 //! the cost of what is needed sooner or ranks higher; and nothing where nothing was learned. Not covered: how many waits it
 //! saves on recorded work (`freehold replay --prefetch`).
 
-use freehold_cuda::{
-    Allocation, Bytes, Error, HostBytes, ManualClock, Plugin, Policy, SourceError, VramHandle, VramManager, source,
-};
+use freehold_cuda::{Allocation, Bytes, Error, HostBytes, Policy, SourceError, VramHandle, VramManager, source};
+use freehold_tests::layers::{Card, LAYER};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-const LAYER: u64 = 512;
-
-struct Card {
-    manager: VramManager,
-    clock: Arc<ManualClock>,
-}
-
-impl Card {
-    fn of(layers: u64, policy: Policy) -> Card {
-        let clock = Arc::new(ManualClock::new());
-        let builder = VramManager::builder().budget(Bytes(layers * LAYER)).policy(policy).clock(clock.clone());
-        Card { manager: builder.build().unwrap(), clock }
-    }
-
-    fn model(&self, plugin: &Plugin, layers: u8, priority: i32) -> Vec<VramHandle> {
-        let layer = |n: u8| Allocation::new(Bytes(LAYER)).source(HostBytes(vec![n; LAYER as usize].into()));
-        let asked = |n: u8| layer(n).plugin(plugin).priority(priority).label(format!("layer {n}"));
-        (0..layers).map(|n| self.manager.register(asked(n)).unwrap()).collect()
-    }
-
-    fn access(&self, handle: &VramHandle) {
-        self.clock.advance();
-        let access = handle.access().unwrap();
-        let layer: u8 = handle.label().trim_start_matches("layer ").parse().unwrap();
-        assert_eq!(access.as_host_slice(), Some(&[layer; LAYER as usize][..]));
-    }
-
-    fn rounds(&self, rounds: usize, model: &[VramHandle]) {
-        (0..rounds).for_each(|_| model.iter().for_each(|handle| self.access(handle)));
-    }
-
-    fn empty(&self) {
-        self.manager.evict_for_space(self.manager.budget()).unwrap();
-    }
+fn empty(card: &Card) {
+    card.manager.evict_for_space(card.manager.budget()).unwrap();
 }
 
 fn resident(model: &[VramHandle]) -> Vec<usize> {
@@ -53,16 +20,16 @@ fn resident(model: &[VramHandle]) -> Vec<usize> {
 fn the_soonest_come_first_and_no_more_than_allowed() {
     let card = Card::of(16, Policy::PriorityNextUse);
     let model = card.model(&card.manager.plugin("chat"), 10, 0);
-    card.rounds(4, &model);
-    card.rounds(1, &model[..7]);
-    card.empty();
+    card.steps(4, &model);
+    card.step(&model[..7]);
+    empty(&card);
     let ahead = card.manager.prefetch_next(Bytes(5 * LAYER + 100)).unwrap();
     assert_eq!((ahead.entries, ahead.bytes), (5, Bytes(5 * LAYER)));
     assert_eq!(resident(&model), [0, 1, 7, 8, 9], "the rest of this round, and the next one's beginning");
     let stats = card.manager.stats();
     assert_eq!((stats.prefetches, stats.prefetched_bytes), (5, 5 * LAYER));
-    card.rounds(1, &model[7..]);
-    card.rounds(1, &model[..2]);
+    card.step(&model[7..]);
+    card.step(&model[..2]);
     assert_eq!(card.manager.stats().loads, stats.loads, "nobody waited for them");
     assert_eq!(card.manager.prefetch_next(Bytes(LAYER - 1)).unwrap().entries, 0, "none is that small");
 }
@@ -71,13 +38,13 @@ fn the_soonest_come_first_and_no_more_than_allowed() {
 fn nobody_leaves_who_is_needed_sooner() {
     let card = Card::of(6, Policy::PriorityNextUse);
     let model = card.model(&card.manager.plugin("chat"), 24, 0);
-    card.rounds(6, &model);
+    card.steps(6, &model);
     for _ in 0..10 {
         card.manager.prefetch_next(Bytes(24 * LAYER)).unwrap();
     }
     let (before, here) = (card.manager.stats(), resident(&model));
     assert!(here.starts_with(&[0, 1, 2]), "{here:?}");
-    card.rounds(1, &model[..3]);
+    card.step(&model[..3]);
     assert_eq!(card.manager.stats().loads, before.loads);
     assert_eq!(card.manager.prefetch_next(Bytes::ZERO).unwrap().entries, 0);
 }
@@ -88,10 +55,10 @@ fn nobody_leaves_who_ranks_higher() {
         let card = Card::of(4, Policy::PriorityNextUse);
         let coming = card.model(&card.manager.plugin("soon"), 4, low);
         let above = card.model(&card.manager.plugin("rare"), 4, high);
-        card.rounds(1, &above);
-        card.empty();
-        card.rounds(5, &coming);
-        card.rounds(1, &above); // needed so much later, and in the way
+        card.step(&above);
+        empty(&card);
+        card.steps(5, &coming);
+        card.step(&above); // needed so much later, and in the way
         assert_eq!(card.manager.prefetch_next(Bytes(4 * LAYER)).unwrap().entries, 0);
         assert_eq!((resident(&coming).len(), resident(&above).len()), (0, 4));
     }
@@ -101,7 +68,7 @@ fn nobody_leaves_who_ranks_higher() {
 fn a_pin_and_the_turn_of_another_are_respected() {
     let card = Card::of(2, Policy::PriorityNextUse);
     let model = card.model(&card.manager.plugin("chat"), 8, 0);
-    card.rounds(4, &model);
+    card.steps(4, &model);
     card.clock.advance();
     let pinned = (model[6].access().unwrap(), model[7].access().unwrap());
     assert_eq!(card.manager.prefetch_next(Bytes(8 * LAYER)).unwrap().entries, 0);
@@ -112,17 +79,17 @@ fn a_pin_and_the_turn_of_another_are_respected() {
 fn nothing_comes_where_nothing_was_learned() {
     let card = Card::of(8, Policy::PriorityLru);
     let model = card.model(&card.manager.plugin("chat"), 4, 0);
-    card.rounds(5, &model);
-    card.empty();
+    card.steps(5, &model);
+    empty(&card);
     assert_eq!(card.manager.prefetch_next(Bytes(8 * LAYER)).unwrap().entries, 0, "LRU predicts nothing");
 
     let card = Card::of(8, Policy::PriorityNextUse);
     let model = card.model(&card.manager.plugin("chat"), 4, 0);
-    card.rounds(1, &model);
-    card.empty();
+    card.step(&model);
+    empty(&card);
     assert_eq!(card.manager.prefetch_next(Bytes(8 * LAYER)).unwrap().entries, 0, "once is no rhythm");
-    card.rounds(3, &model);
-    card.empty();
+    card.steps(3, &model);
+    empty(&card);
     model[0].release();
     assert_eq!(card.manager.prefetch_next(Bytes(8 * LAYER)).unwrap().entries, 3, "and the released do not come");
     card.manager.close();
@@ -145,8 +112,8 @@ fn a_failing_source_ends_it_and_the_access_hears_why() {
             card.manager.register(asked.source(source::closure(fill))).unwrap()
         })
         .collect();
-    card.rounds(4, &layers);
-    card.empty();
+    card.steps(4, &layers);
+    empty(&card);
     broken.store(true, SeqCst);
     assert_eq!(card.manager.prefetch_next(Bytes(4 * LAYER)).unwrap().entries, 0);
     assert_eq!(card.manager.audit().unwrap().resident, Bytes::ZERO);
