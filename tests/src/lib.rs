@@ -15,6 +15,8 @@ pub mod far_device;
 pub mod hooked_device;
 pub mod layers;
 pub mod seeded;
+#[cfg(target_os = "linux")]
+pub mod shared_pool;
 pub mod sources;
 pub mod watchdog;
 pub mod world;
