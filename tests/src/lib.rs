@@ -11,6 +11,7 @@ pub mod residency_twin;
 pub mod table_twin;
 
 pub mod card;
+pub mod crowd;
 pub mod far_device;
 pub mod hooked_device;
 pub mod layers;

@@ -4,6 +4,7 @@
 //! Not covered: two instructions at once on two cores, which is what the models in `loom_tests` are for.
 
 use freehold_cuda::{Allocation, Error, Policy, Sink, Source, SourceError, VramHandle, VramManager};
+use freehold_tests::crowd::unless_full;
 use freehold_tests::hooked_device::HookedDevice;
 use freehold_tests::seeded::{Run, Yielding, perhaps_yield, race, under_seeds};
 use freehold_tests::sources::{Manner, Probe, silence_panics_of_sources};
@@ -49,15 +50,6 @@ fn evict(manager: &VramManager) {
     for _ in 0..3 {
         unless_full(manager.evict_for_space(manager.budget()));
         perhaps_yield();
-    }
-}
-
-/// Ok, or no room, where others may have pinned it: all else is a defect.
-fn unless_full<T>(tried: Result<T, Error>) -> Option<T> {
-    match tried {
-        Ok(made) => Some(made),
-        Err(Error::OutOfMemory { .. }) => None,
-        Err(other) => panic!("{other}"),
     }
 }
 

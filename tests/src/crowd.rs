@@ -1,0 +1,48 @@
+//! What threads over capacity have in common: a manager that lets others in between, what may come of asking it, and what is
+//! right whoever came first.
+
+use crate::seeded::{Yielding, perhaps_yield};
+use crate::world::{World, content};
+use freehold_cuda::{Access, Error, VramManager};
+use std::sync::Arc;
+
+/// A manager that gives its thread away at every question for the time and before every observer.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn yielding(world: &World, capacity: u64) -> VramManager {
+    world
+        .builder(capacity)
+        .clock(Arc::new(Yielding::default()))
+        .observer(Arc::new(Yielding::default()))
+        .build()
+        .unwrap()
+}
+
+/// Reads all of it twice with yields in between: right both times, and at one address (B7).
+///
+/// # Panics
+/// When it is not.
+pub fn assert_stands(access: &Access<'_>, seed: u64) {
+    let (address, right) = (access.address(), content(seed, access.bytes()));
+    for _ in 0..2 {
+        let mut seen = vec![0; right.len()];
+        access.read(0, &mut seen).unwrap();
+        assert!(seen == right, "content {seed} at {address:?}");
+        perhaps_yield();
+    }
+    assert_eq!(access.address(), address, "moved while pinned");
+}
+
+/// Ok, or no room, where others may have pinned it: all else is a defect.
+///
+/// # Panics
+/// On that.
+pub fn unless_full<T>(tried: Result<T, Error>) -> Option<T> {
+    match tried {
+        Ok(made) => Some(made),
+        Err(Error::OutOfMemory { .. }) => None,
+        Err(other) => panic!("{other}"),
+    }
+}
