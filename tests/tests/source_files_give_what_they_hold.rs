@@ -1,13 +1,15 @@
-//! C13 of BEHAVIOURS: file ranges, mapped ranges and pinned bytes give what they hold, say with numbers when they cannot,
-//! and live as long as a handle needs them and no longer. Not here: safetensors files, which have a file of their own.
+//! C13: ranges of files, read or mapped, give what they hold after every eviction, and say with numbers when they cannot.
+//! Not here: safetensors files (`source_safetensors_are_refused_cleanly`), and how long a source lives
+//! (`source_lives_as_long_as_it_is_needed`).
 #![allow(unsafe_code, reason = "a device out of the host's reach has to promise what DeviceMemory asks")]
 
-use freehold_cuda::source::{FileError, MappedRange, writer};
+use freehold_cuda::source::{FileError, MappedRange};
 use freehold_cuda::{
-    Address, Allocation, Bytes, DeviceError, DeviceInfo, DeviceMemory, Error, FileRange, HostDevice, PinnedBytes,
-    Region, Sink, Source, SourceError, VramManager,
+    Address, Allocation, Bytes, DeviceError, DeviceInfo, DeviceMemory, Error, FileRange, HostDevice, Region,
+    VramManager,
 };
 use freehold_tests::files::{ScratchFile, pattern};
+use freehold_tests::world::read;
 use std::fs::OpenOptions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,12 +20,6 @@ fn manager(budget: u64) -> VramManager {
     VramManager::builder().budget(Bytes(budget)).build().unwrap()
 }
 
-fn content(handle: &freehold_cuda::VramHandle) -> Vec<u8> {
-    let mut bytes = vec![0; handle.bytes().get() as usize];
-    handle.access().unwrap().read(0, &mut bytes).unwrap();
-    bytes
-}
-
 #[test]
 fn a_range_of_a_file_comes_back_after_every_eviction() {
     let bytes = pattern(1, 100_000);
@@ -32,7 +28,7 @@ fn a_range_of_a_file_comes_back_after_every_eviction() {
     let manager = manager(64 * KIB);
     let handle = manager.allocate(Allocation::new(range.bytes()).source(range)).unwrap();
     for _ in 0..3 {
-        assert_eq!(content(&handle), bytes[1234..51_234]);
+        assert_eq!(read(&handle), bytes[1234..51_234]);
         manager.evict_for_space(Bytes(64 * KIB)).unwrap();
         assert!(!handle.is_resident());
     }
@@ -71,7 +67,7 @@ fn a_file_that_shrinks_is_an_error_at_the_access_and_not_the_end_of_the_process(
         assert_eq!(manager.audit().unwrap().resident, Bytes(0));
     }
     std::fs::write(file.path(), &bytes).unwrap(); // repaired in place: the same file (C5)
-    assert_eq!(content(&handle), bytes);
+    assert_eq!(read(&handle), bytes);
 }
 
 #[test]
@@ -95,7 +91,7 @@ fn a_device_out_of_reach_is_fed_in_pieces() {
     let manager = VramManager::builder().device(device.clone()).budget(Bytes(4 << 20)).build().unwrap();
     let source = FileRange::whole(file.path()).unwrap();
     let handle = manager.allocate(Allocation::new(source.bytes()).source(source)).unwrap();
-    assert_eq!(content(&handle), bytes);
+    assert_eq!(read(&handle), bytes);
     assert!(device.largest_upload.load(SeqCst) <= 1 << 20, "no more than a piece is held at a time");
 }
 
@@ -108,123 +104,10 @@ fn a_mapped_range_is_looked_at_and_loaded() {
     assert_eq!(range.as_slice(), &bytes[4099..14_099]);
     let manager = manager(64 * KIB);
     let handle = manager.register(Allocation::new(range.bytes()).source(range)).unwrap();
-    assert_eq!(content(&handle), bytes[4099..14_099]);
+    assert_eq!(read(&handle), bytes[4099..14_099]);
     // SAFETY: as before.
     let empty = unsafe { MappedRange::open(file.path(), 20_000, Bytes(0)) }.unwrap();
     assert_eq!(empty.bytes(), Bytes(0));
-}
-
-#[test]
-fn pinned_bytes_are_a_source_and_outlive_their_registration() {
-    struct Registration(Arc<AtomicUsize>);
-    impl Drop for Registration {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
-    let ended = Arc::new(AtomicUsize::new(0));
-    let pinned = Arc::new(PinnedBytes::copy_of(&pattern(5, 5000)).unwrap());
-    assert_eq!(pinned.as_slice().as_ptr() as usize % 4096, 0, "whole pages");
-    assert_eq!(pinned.keep_registered(|_| Err::<(), _>("no driver")), Err("no driver"));
-    for _ in 0..2 {
-        let registered: Result<(), ()> = pinned.keep_registered(|bytes| {
-            assert_eq!(bytes.len(), 5000);
-            Ok(Registration(Arc::clone(&ended)))
-        });
-        assert!(registered.is_ok() && pinned.is_registered());
-    }
-    let manager = manager(64 * KIB);
-    let handle = manager.allocate(Allocation::new(pinned.bytes()).source(Arc::clone(&pinned))).unwrap();
-    drop(pinned);
-    assert_eq!(content(&handle), pattern(5, 5000));
-    assert_eq!(ended.load(SeqCst), 0);
-    drop(handle);
-    assert_eq!(ended.load(SeqCst), 1, "with the last owner, once");
-}
-
-/// A source that counts its calls and its end.
-struct Counted {
-    calls: Arc<AtomicUsize>,
-    ends: Arc<AtomicUsize>,
-}
-
-impl Source for Counted {
-    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-        self.calls.fetch_add(1, SeqCst);
-        sink.write(&[1; 512])
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.ends.fetch_add(1, SeqCst);
-    }
-}
-
-fn counted() -> (Allocation, impl Fn() -> (usize, usize)) {
-    let (calls, ends) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let source = Counted { calls: Arc::clone(&calls), ends: Arc::clone(&ends) };
-    (Allocation::new(Bytes(512)).source(source), move || (calls.load(SeqCst), ends.load(SeqCst)))
-}
-
-#[test]
-fn a_source_ends_with_the_last_handle_and_is_never_called_after() {
-    let manager = manager(512);
-    let (allocation, calls_and_ends) = counted();
-    let first = manager.acquire_shared_weights("key", allocation).unwrap();
-    let (unused, unused_calls_and_ends) = counted();
-    let second = manager.acquire_shared_weights("key", unused).unwrap();
-    assert_eq!(unused_calls_and_ends(), (0, 1), "the weights had a source already");
-
-    manager.evict_for_space(Bytes(512)).unwrap();
-    drop(first);
-    assert_eq!(calls_and_ends(), (1, 0), "the other handle still needs it");
-    assert_eq!(content(&second), [1; 512]);
-    assert_eq!(calls_and_ends(), (2, 0));
-    manager.evict_for_space(Bytes(512)).unwrap();
-    drop(second);
-    assert_eq!(calls_and_ends(), (2, 1), "absent or not, it went with the last handle");
-    manager.evict_for_space(Bytes(512)).unwrap();
-    assert_eq!(calls_and_ends(), (2, 1));
-}
-
-#[test]
-fn a_source_is_not_called_after_release_or_close() {
-    let manager = manager(512);
-    let (allocation, calls_and_ends) = counted();
-    let released = manager.register(allocation).unwrap();
-    released.release();
-    assert!(matches!(released.access().map(drop), Err(Error::Released { .. })));
-    assert_eq!(calls_and_ends().0, 0);
-    drop(released);
-    assert_eq!(calls_and_ends(), (0, 1));
-
-    let (allocation, calls_and_ends) = counted();
-    let outliving = manager.register(allocation).unwrap();
-    manager.close();
-    assert!(outliving.access().is_err());
-    drop(manager);
-    assert_eq!(calls_and_ends(), (0, 0));
-    drop(outliving);
-    assert_eq!(calls_and_ends(), (0, 1));
-}
-
-#[test]
-fn a_source_that_fails_ends_with_what_it_was_asked_for() {
-    let ends = Arc::new(AtomicUsize::new(0));
-    let (allocation, calls_and_ends) = counted();
-    let failing = writer({
-        let ends = Arc::clone(&ends);
-        move |_| {
-            ends.fetch_add(1, SeqCst);
-            Err(SourceError::new("out of order"))
-        }
-    });
-    let manager = manager(KIB);
-    assert!(manager.allocate(Allocation::new(Bytes(512)).source(failing)).is_err());
-    assert!(manager.allocate(allocation.within(&manager.reserve(Bytes(512)).unwrap())).is_ok());
-    assert_eq!((ends.load(SeqCst), calls_and_ends()), (1, (1, 1)));
-    assert_eq!(manager.audit().unwrap().handles, 0);
 }
 
 /// The host device, but for the host: every byte has to be copied, as to a card.
