@@ -35,6 +35,7 @@ mod latency;
 mod meter;
 mod offline;
 mod onlookers;
+mod step;
 mod stock;
 mod watch;
 mod world;
