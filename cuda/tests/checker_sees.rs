@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "DeviceMemory is an unsafe trait, and a device that lies must implement it")]
 #![allow(dead_code, reason = "the command's own modules are compiled in, and a test needs a part of them")]
 
-#[path = "../src/bin/freehold/args.rs"]
+#[path = "../src/bin/freehold/args/mod.rs"]
 mod args;
 #[path = "../src/bin/freehold/device.rs"]
 mod device;
