@@ -2,11 +2,11 @@
 //! failures, on machines without a card. The README says what it models and what it does not.
 //!
 //! ```text
-//!   abi.rs      cu*  : the calls, under their real names  --+
+//!   abi/        cu*  : the calls, under their real names  --+
 //!   control.rs  sim_*: what a test sets and reads         --+--> state.rs: one world behind one mutex
 //!                                                                   |
-//!        memory.rs (who owns which bytes)   stream.rs (queues, and what runs when)   kernels.rs
-//!        clock.rs (what is ordered before what)   shadow.rs (who touched which bytes)   report.rs
+//!        work.rs (what a stream is given: checked, ordered, noted)   stream.rs (queues, and what runs when)   kernels.rs
+//!        memory.rs (who owns which bytes)   clock.rs (what is ordered before what)   shadow.rs (who touched which bytes)   report.rs
 //! ```
 
 mod abi;
@@ -18,3 +18,4 @@ mod report;
 mod shadow;
 mod state;
 mod stream;
+mod work;
