@@ -1,9 +1,11 @@
-//! What threads over capacity have in common: a manager that lets others in between, what may come of asking it, and what is
-//! right whoever came first.
+//! What threads over capacity have in common: a manager and a source that let others in between, what may come of asking, and
+//! what is right whoever came first.
 
+use crate::hooked_device::HookedDevice;
 use crate::seeded::{Yielding, perhaps_yield};
+use crate::sources::Probe;
 use crate::world::{World, content};
-use freehold_cuda::{Access, Error, VramManager};
+use freehold_cuda::{Access, Error, Sink, Source, SourceError, VramManager, VramManagerBuilder};
 use std::sync::Arc;
 
 /// A manager that gives its thread away at every question for the time and before every observer.
@@ -18,6 +20,27 @@ pub fn yielding(world: &World, capacity: u64) -> VramManager {
         .observer(Arc::new(Yielding::default()))
         .build()
         .unwrap()
+}
+
+/// The builder of one that does so in every copy too, on ordinary memory.
+pub fn yielding_in_copies(capacity: u64) -> VramManagerBuilder {
+    let yielding = Arc::new(Yielding::default());
+    let device = Arc::new(HookedDevice::new(|_, _| perhaps_yield()));
+    let world = World { device, ..World::host() };
+    world.builder(capacity).clock(yielding.clone()).observer(yielding)
+}
+
+/// A source that gives its thread away before it gives its bytes, and after.
+#[derive(Debug)]
+pub struct Slow(pub Arc<Probe>);
+
+impl Source for Slow {
+    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+        perhaps_yield();
+        let filled = self.0.fill(sink);
+        perhaps_yield();
+        filled
+    }
 }
 
 /// Reads all of it twice with yields in between: right both times, and at one address (B7).

@@ -99,6 +99,11 @@ impl Observer for Yielding {
 /// One who runs in a race.
 pub type Run<'a> = Box<dyn FnOnce() + Send + 'a>;
 
+/// One who does this.
+pub fn run<'a>(run: impl FnOnce() + Send + 'a) -> Run<'a> {
+    Box::new(run)
+}
+
 /// How long the one that runs may stand still before it counts as waiting for another.
 const STANDSTILL: Duration = Duration::from_micros(500);
 

@@ -3,46 +3,24 @@
 //! the middle of the device's copies, the sources and the clock. A failure prints its seed.
 //! Not covered: two instructions at once on two cores, which is what the models in `loom_tests` are for.
 
-use freehold_cuda::{Allocation, Error, Policy, Sink, Source, SourceError, VramHandle, VramManager};
-use freehold_tests::crowd::unless_full;
-use freehold_tests::hooked_device::HookedDevice;
-use freehold_tests::seeded::{Run, Yielding, perhaps_yield, race, under_seeds};
+use freehold_cuda::{Allocation, Error, Policy, VramHandle, VramManager};
+use freehold_tests::crowd::{Slow, unless_full, yielding_in_copies};
+use freehold_tests::seeded::{perhaps_yield, race, run, under_seeds};
 use freehold_tests::sources::{Manner, Probe, silence_panics_of_sources};
 use freehold_tests::watchdog::watch;
-use freehold_tests::world::{World, assert_holds, content, sourced, units, written};
+use freehold_tests::world::{assert_holds, content, sourced, units, written};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const SEEDS: u64 = 300;
 
-/// A manager that gives its thread away in every copy, at every question for the time and before every observer.
 fn manager(capacity: u64) -> VramManager {
-    let yielding = Arc::new(Yielding::default());
-    let device = Arc::new(HookedDevice::new(|_, _| perhaps_yield()));
-    let world = World { device, ..World::host() };
-    world.builder(capacity).clock(yielding.clone()).observer(yielding).build().unwrap()
-}
-
-/// A source that gives its thread away before it gives its bytes.
-#[derive(Debug)]
-struct Slow(Arc<Probe>);
-
-impl Source for Slow {
-    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-        perhaps_yield();
-        let filled = self.0.fill(sink);
-        perhaps_yield();
-        filled
-    }
+    yielding_in_copies(capacity).build().unwrap()
 }
 
 fn slow(seed: u64, size: u64) -> (Allocation, Arc<Probe>) {
     let probe = Probe::new(seed, units(size));
     (Allocation::new(units(size)).source(Slow(Arc::clone(&probe))), probe)
-}
-
-fn run<'a>(run: impl FnOnce() + Send + 'a) -> Run<'a> {
-    Box::new(run)
 }
 
 /// Evicts whatever may leave, a few times.

@@ -1,36 +1,19 @@
 //! Consumers that join and leave, budgets that change, waits, trims and closes, each beside evictions and accesses: the races of
 //! Behaviours D1, D4, D7, D8, E3 to E6 and H1, as in `residency_races_under_seeds`, whose words hold here too.
 
-use freehold_cuda::{Allocation, Error, Sink, Source, SourceError, VramHandle, VramManager};
-use freehold_tests::hooked_device::HookedDevice;
-use freehold_tests::seeded::{Run, Yielding, perhaps_yield, race, under_seeds};
+use freehold_cuda::{Allocation, Error, VramHandle, VramManager};
+use freehold_tests::crowd::{Slow, yielding_in_copies};
+use freehold_tests::seeded::{perhaps_yield, race, run, under_seeds};
 use freehold_tests::sources::Probe;
 use freehold_tests::watchdog::watch;
-use freehold_tests::world::{U, World, assert_holds, content, load, sourced, units};
+use freehold_tests::world::{U, assert_holds, content, load, sourced, units};
 use std::sync::Arc;
 use std::time::Duration;
 
 const SEEDS: u64 = 300;
 
 fn manager(capacity: u64) -> VramManager {
-    let yielding = Arc::new(Yielding::default());
-    let device = Arc::new(HookedDevice::new(|_, _| perhaps_yield()));
-    let world = World { device, ..World::host() };
-    world.builder(capacity).arena_bytes(units(4)).clock(yielding.clone()).observer(yielding).build().unwrap()
-}
-
-#[derive(Debug)]
-struct Slow(Arc<Probe>);
-
-impl Source for Slow {
-    fn fill(&self, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-        perhaps_yield();
-        self.0.fill(sink)
-    }
-}
-
-fn run<'a>(run: impl FnOnce() + Send + 'a) -> Run<'a> {
-    Box::new(run)
+    yielding_in_copies(capacity).arena_bytes(units(4)).build().unwrap()
 }
 
 /// Ok, or what may come of a full card or a closed manager: all else is a defect.
