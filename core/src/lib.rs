@@ -29,7 +29,7 @@
 //! assert_eq!(entry.residency().try_pin(), Pin::Pinned); // somebody uses it
 //! let _ = entry.residency().unpin();
 //!
-//! let victim = Victim { rank: entry.rank(), key: entry.key(), bytes: block.reserved() };
+//! let victim = Victim { rank: entry.rank(), key: entry.key(), bytes: buddy.geometry().reserved(block.bytes()) };
 //! let first = Victims::gather([victim]).next().unwrap(); // 4. it is the first to leave
 //! assert_eq!((first.key, entry.residency().begin_evict()), (entry.key(), Claim::Won));
 //! buddy.free(0, block);

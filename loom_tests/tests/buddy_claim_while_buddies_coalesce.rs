@@ -25,7 +25,7 @@ fn claim_while_buddies_coalesce() {
         freeing.join().unwrap();
         // Two granules are free at every moment: a refusal can only be one that says "in flight".
         assert!(!matches!(ours, Err(AllocateError::Full { in_flight: false, .. })));
-        let taken = 11 + ours.map_or(0, |block| block.reserved().get());
+        let taken = 11 + ours.map_or(0, |block| block.bytes().get());
         assert_eq!(buddy.audit().unwrap().free, Bytes(16 - taken));
     });
 }

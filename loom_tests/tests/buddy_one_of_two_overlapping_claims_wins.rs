@@ -15,7 +15,7 @@ fn one_of_two_overlapping_claims_wins() {
         let ours = buddy.take(1, Offset(6), Bytes(5));
         let theirs = theirs.join().unwrap();
         assert!(!(theirs.is_some() && ours.is_some()), "granules 6, 7 and 8 have two owners");
-        let taken = theirs.map_or(0, |block| block.reserved().get()) + ours.map_or(0, |block| block.reserved().get());
+        let taken = theirs.map_or(0, |block| block.bytes().get()) + ours.map_or(0, |block| block.bytes().get());
         assert_eq!(buddy.audit().unwrap().free, Bytes(16 - taken));
     });
 }

@@ -22,6 +22,6 @@ fn two_frees_complete_a_group() {
         freeing.join().unwrap();
         assert_eq!(buddy.audit().unwrap().free, Bytes(16));
         let whole = buddy.take(0, Offset(0), Bytes(16)).unwrap();
-        assert_eq!(whole.reserved(), Bytes(16));
+        assert_eq!(whole.bytes(), Bytes(16));
     });
 }

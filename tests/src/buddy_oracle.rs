@@ -122,7 +122,7 @@ impl<'b> Both<'b> {
         match answer {
             Ok(block) => {
                 assert_eq!((block.bytes(), block.offset().get() % align.max(1)), (Bytes(bytes), 0));
-                assert_eq!(block.reserved().get(), count as u64 * self.granule);
+                assert_eq!(self.buddy.geometry().reserved(block.bytes()).get(), count as u64 * self.granule);
                 self.took(&block);
             }
             Err(AllocateError::ZeroBytes) => assert_eq!(bytes, 0),

@@ -104,7 +104,7 @@ impl Pair {
             self.free(0);
         }
         let whole = self.buddy.allocate(0, Request::new(self.buddy.capacity())).unwrap();
-        assert_eq!(whole.reserved(), self.buddy.capacity());
+        assert_eq!(whole.bytes(), self.buddy.capacity());
     }
 }
 

@@ -140,7 +140,7 @@ fn stop_at_every_step(
     for step in (0..).step_by(stride) {
         let buddy = Arc::new(Buddy::with_slots(Geometry::new(Bytes(GRANULES), Bytes(1)).unwrap(), 2));
         let blocks = prepare(&buddy);
-        let kept = blocks.iter().map(|block| block.reserved().get()).sum::<u64>();
+        let kept = blocks.iter().map(|block| block.bytes().get()).sum::<u64>();
         let (sender, stopped) = mpsc::channel();
         let theirs = Arc::clone(&buddy);
         std::thread::spawn(move || {

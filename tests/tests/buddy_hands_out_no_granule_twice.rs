@@ -44,7 +44,7 @@ impl World {
 
     fn granules(&self, block: &Block) -> &[AtomicU32] {
         let start = (block.offset().get() / GRANULE) as usize;
-        &self.owners[start..start + (block.reserved().get() / GRANULE) as usize]
+        &self.owners[start..start + (self.buddy.geometry().reserved(block.bytes()).get() / GRANULE) as usize]
     }
 
     fn own(&self, block: &Block, owner: u32) {
@@ -124,7 +124,7 @@ fn stress(granules: u64, threads: u32) {
     assert_eq!((audit.free, audit.holes), (world.buddy.capacity(), 1), "after {refused} refusals");
     assert!(refused > 0, "the arena was never full: the test tests too little");
     let whole = world.buddy.allocate(0, Request::new(world.buddy.capacity())).unwrap();
-    assert_eq!(whole.reserved(), world.buddy.capacity());
+    assert_eq!(whole.bytes(), world.buddy.capacity());
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(super) struct SlotState {
 
 #[derive(Debug)]
 struct Hot {
+    /// Has an owner at a time, or is everybody's for ever.
+    exclusive: bool,
     /// 1 while a `Slot` lives.
     owned: AtomicU64,
     /// Sections and changes.
@@ -48,13 +50,12 @@ struct Hot {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Desk<'a> {
     state: &'a SlotState,
-    exclusive: bool,
 }
 
 impl SlotState {
-    fn new() -> SlotState {
+    fn new(exclusive: bool) -> SlotState {
         let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
-        SlotState { hot: CachePadded::new(Hot { owned, sequence, balance, ring: Ring::new() }) }
+        SlotState { hot: CachePadded::new(Hot { exclusive, owned, sequence, balance, ring: Ring::new() }) }
     }
 
     /// Becomes its owner, unless it has one.
@@ -63,12 +64,7 @@ impl SlotState {
         // Relaxed: a look that saves the write. Acquire E4: pairs with `release`; we go on from the last owner's counts.
         let mine = owned.load(Ordering::Relaxed) == 0
             && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        mine.then_some(Desk { state: self, exclusive: true })
-    }
-
-    /// The slot for everybody.
-    pub(super) fn shared(&self) -> Desk<'_> {
-        Desk { state: self, exclusive: false }
+        mine.then_some(Desk { state: self })
     }
 
     /// Granules freed less granules allocated, wrapping.
@@ -88,14 +84,14 @@ impl SlotState {
 impl<'a> Desk<'a> {
     /// Gives an owned slot back.
     pub(super) fn release(self) {
-        if self.exclusive {
+        if self.is_exclusive() {
             // Release E4: pairs with `acquire`.
             self.state.hot.owned.store(0, Ordering::Release);
         }
     }
 
     pub(super) fn is_exclusive(self) -> bool {
-        self.exclusive
+        self.state.hot.exclusive
     }
 
     /// What was freed here last.
@@ -122,7 +118,7 @@ impl<'a> Desk<'a> {
     }
 
     fn add(self, word: &AtomicU64, amount: u64, order: Ordering) {
-        if self.exclusive {
+        if self.is_exclusive() {
             // Relaxed: only the owner writes, and this is the owner.
             word.store(word.load(Ordering::Relaxed).wrapping_add(amount), order);
         } else {
@@ -177,7 +173,7 @@ const TRIES: usize = 4;
 
 impl Slots {
     pub(super) fn new(count: usize) -> Slots {
-        Slots { owned: (0..count).map(|_| SlotState::new()).collect(), shared: SlotState::new() }
+        Slots { owned: (0..count).map(|_| SlotState::new(true)).collect(), shared: SlotState::new(false) }
     }
 
     /// A slot of its own for the caller: the one that `hint` names, or one of the next few.
@@ -192,7 +188,7 @@ impl Slots {
 
     /// The one for everybody.
     pub(super) fn everybodys(&self) -> Desk<'_> {
-        self.shared.shared()
+        Desk { state: &self.shared }
     }
 
     /// What they occupy.
@@ -208,7 +204,7 @@ impl Slots {
     /// One collect of all sequences but that of the caller's own slot. Each count only grows, so two collects with equal
     /// sums saw equal counts.
     pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
-        let others = self.all().filter(|slot| !(except.exclusive && core::ptr::eq(*slot, except.state)));
+        let others = self.all().filter(|slot| !(except.is_exclusive() && core::ptr::eq(*slot, except.state)));
         others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, (completed, open)| Changes {
             completed: sum.completed + completed,
             open: sum.open + open,

@@ -122,7 +122,7 @@ impl Geometry {
     /// The block that stands for `run`, of which `bytes` were asked for.
     #[inline]
     pub(super) const fn block(&self, run: Run, bytes: Bytes) -> Block {
-        Block::new(Offset(run.start * self.granule), bytes, self.bytes_of(run.granules()))
+        Block::from_parts(Offset(run.start * self.granule), bytes)
     }
 
     /// The run of granules that `bytes` at `offset` reserve, if such a run lies in this arena.

@@ -80,7 +80,7 @@ const DEFAULT_SLOTS: usize = if cfg!(freehold_loom) { 2 } else { 64 };
 /// use freehold_core::{Buddy, Bytes, Geometry, Request};
 /// let buddy = Buddy::new(Geometry::new(Bytes(1 << 30), Bytes(512)).unwrap());
 /// let tensor = buddy.allocate(0, Request::new(Bytes(1_100_000))).unwrap();
-/// assert_eq!(tensor.reserved(), Bytes(1_100_288)); // whole granules, not a power of two
+/// assert_eq!(buddy.geometry().reserved(tensor.bytes()), Bytes(1_100_288)); // whole granules, not a power of two
 /// buddy.free(0, tensor);
 /// assert_eq!(buddy.free_bytes(), buddy.capacity());
 /// ```
@@ -189,6 +189,12 @@ impl Buddy {
         let inside = |hole: Run| hole.end.min(end).saturating_sub(hole.start.max(start));
         let holes = search::holes(&self.tree).skip_while(|hole| hole.end <= start).take_while(|hole| hole.start < end);
         self.bytes_of(end - start - holes.map(inside).sum::<u64>())
+    }
+
+    /// The arena's shape: what a request reserves of it is [`Geometry::reserved`].
+    #[must_use]
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
     }
 
     /// The bytes that can be handed out in all.

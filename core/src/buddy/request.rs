@@ -41,19 +41,13 @@ impl Request {
 pub struct Block {
     offset: Offset,
     bytes: Bytes,
-    reserved: Bytes,
 }
 
 impl Block {
-    pub(super) const fn new(offset: Offset, bytes: Bytes, reserved: Bytes) -> Block {
-        Block { offset, bytes, reserved }
-    }
-
     /// The block that the caller took apart with [`offset`](Block::offset) and [`bytes`](Block::bytes) and kept elsewhere,
     /// whole again. The caller answers for there being one block only; the buddy refuses to free granules that are free.
-    /// Its [`reserved`](Block::reserved) repeats `bytes`: the arena rounds again when the block comes back.
     pub const fn from_parts(offset: Offset, bytes: Bytes) -> Block {
-        Block { offset, bytes, reserved: bytes }
+        Block { offset, bytes }
     }
 
     /// Where it starts in its arena.
@@ -62,15 +56,9 @@ impl Block {
         self.offset
     }
 
-    /// The bytes that were asked for.
+    /// The bytes that were asked for. What they take from the arena is [`Geometry::reserved`](super::Geometry::reserved).
     #[must_use]
     pub const fn bytes(&self) -> Bytes {
         self.bytes
-    }
-
-    /// The bytes it takes from the arena: whole granules.
-    #[must_use]
-    pub const fn reserved(&self) -> Bytes {
-        self.reserved
     }
 }

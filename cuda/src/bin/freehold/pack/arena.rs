@@ -67,7 +67,12 @@ impl Arena {
         let (mut ids, mut blocks, mut holes) = (Vec::new(), Vec::new(), Vec::new());
         for (id, block) in self.blocks.iter().enumerate().filter_map(|(id, block)| Some((id, block.as_ref()?))) {
             ids.push(id);
-            blocks.push(Occupant { offset: block.offset(), bytes: block.reserved(), align, movable: true });
+            blocks.push(Occupant {
+                offset: block.offset(),
+                bytes: self.buddy.geometry().reserved(block.bytes()),
+                align,
+                movable: true,
+            });
         }
         self.buddy.holes(|offset, bytes| holes.push((offset, bytes)));
         (ids, Layout::new(self.buddy.capacity(), blocks, holes))
