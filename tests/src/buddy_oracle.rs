@@ -187,7 +187,6 @@ impl<'b> Both<'b> {
         let foreign = [
             Block::from_parts(Offset(capacity + past * self.granule), Bytes(bytes + 1)),
             Block::from_parts(Offset(capacity - self.granule), Bytes(self.granule + 1 + bytes)),
-            Block::from_parts(Offset(0), Bytes::ZERO),
         ];
         for block in foreign {
             assert!(matches!(self.buddy.try_free(hint, block), Err(FreeError::NotHere(_))));

@@ -90,21 +90,25 @@ impl<'a> Desk<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn is_exclusive(self) -> bool {
         self.state.hot.exclusive
     }
 
     /// What was freed here last.
+    #[inline]
     pub(super) fn ring(self) -> &'a Ring {
         &self.state.hot.ring
     }
 
     /// A section, not yet open.
+    #[inline]
     pub(super) fn section(self) -> Section<'a> {
         Section { desk: self, open: false }
     }
 
     /// A free has put its last token.
+    #[inline]
     pub(super) fn freed(self, granules: u64) {
         self.add(&self.state.hot.balance, granules, Ordering::Relaxed);
         // Release E2: pairs with the acquire in `sequence`; who sees the count sees the tokens.
@@ -112,11 +116,13 @@ impl<'a> Desk<'a> {
     }
 
     /// A claim is complete.
+    #[inline]
     pub(super) fn allocated(self, granules: u64) {
         // Relaxed: a count among others, exact when nothing runs.
         self.add(&self.state.hot.balance, granules.wrapping_neg(), Ordering::Relaxed);
     }
 
+    #[inline]
     fn add(self, word: &AtomicU64, amount: u64, order: Ordering) {
         if self.is_exclusive() {
             // Relaxed: only the owner writes, and this is the owner.

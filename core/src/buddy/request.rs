@@ -1,5 +1,7 @@
 //! What goes into the buddy and what comes out: a request, and the block that answers it.
 
+use core::num::NonZero;
+
 use crate::units::{Bytes, Offset};
 
 /// How many bytes are wanted, and at multiples of how many they must start.
@@ -40,14 +42,19 @@ impl Request {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block {
     offset: Offset,
-    bytes: Bytes,
+    // Never zero, so that an `Option` of a block is two words too, and comes back in registers.
+    bytes: NonZero<u64>,
 }
 
 impl Block {
     /// The block that the caller took apart with [`offset`](Block::offset) and [`bytes`](Block::bytes) and kept elsewhere,
     /// whole again. The caller answers for there being one block only; the buddy refuses to free granules that are free.
+    ///
+    /// # Panics
+    /// Where `bytes` is zero: there is no such block.
+    #[inline]
     pub const fn from_parts(offset: Offset, bytes: Bytes) -> Block {
-        Block { offset, bytes }
+        Block { offset, bytes: NonZero::new(bytes.0).expect("a block has bytes") }
     }
 
     /// Where it starts in its arena.
@@ -59,6 +66,6 @@ impl Block {
     /// The bytes that were asked for. What they take from the arena is [`Geometry::reserved`](super::Geometry::reserved).
     #[must_use]
     pub const fn bytes(&self) -> Bytes {
-        self.bytes
+        Bytes(self.bytes.get())
     }
 }

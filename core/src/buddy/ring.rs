@@ -38,10 +38,10 @@ impl Ring {
         (run.granules() == granules).then_some(run)
     }
 
-    /// Takes the newest run out.
+    /// Takes out the run that [`newest`](Ring::newest) gave.
     #[inline]
     pub(super) fn drop_newest(&self) {
-        set(&self.count, (self.count() as u64).saturating_sub(1));
+        set(&self.count, get(&self.count).saturating_sub(1));
     }
 
     /// Takes out the newest run of exactly this length that starts at a multiple of `align`.
