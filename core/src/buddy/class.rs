@@ -19,16 +19,34 @@ pub(super) const fn class_of(granules: u64) -> usize {
     3 + (log2 as usize - 2) * 4 + (granules >> (log2 - 2)) as usize % 4
 }
 
-/// log2 of the granules in a region of `class`: at most one hole of the class starts in a region, and then covers the
-/// region's last granule. Below one group's length a region is a group, and several may start there.
-pub(super) const fn region_log2(class: usize) -> u32 {
-    let log2 = shortest_log2(class);
-    if log2 > RADIX_LOG2 { log2 } else { RADIX_LOG2 }
+/// What is asked of one class all the time.
+pub(super) struct Class {
+    /// The shortest hole of the class, and how many lengths it has.
+    pub(super) shortest: u64,
+    pub(super) lengths: u64,
+    /// Shorter than a group: these holes lie in the words of level 0, and several may start in one region.
+    pub(super) short: bool,
+    /// log2 of the granules in a region: at most one hole of the class starts there, and then covers the region's last granule.
+    /// Below one group's length a region is a group.
+    pub(super) region_log2: u32,
 }
 
-/// Whether holes of `class` are shorter than a group: then they lie in the words of level 0, and several may start in a region.
-pub(super) const fn is_short(class: usize) -> bool {
-    shortest_log2(class) < RADIX_LOG2
+impl Class {
+    pub(super) fn new(class: usize) -> Class {
+        let log2 = shortest_log2(class);
+        Class {
+            shortest: shortest(class),
+            lengths: lengths(class),
+            short: log2 < RADIX_LOG2,
+            region_log2: log2.max(RADIX_LOG2),
+        }
+    }
+
+    /// Whether a hole of so many granules is of this class.
+    #[inline]
+    pub(super) const fn has(&self, granules: u64) -> bool {
+        granules.wrapping_sub(self.shortest) < self.lengths
+    }
 }
 
 /// log2, rounded down, of the shortest hole of `class`.
@@ -41,7 +59,7 @@ const fn shortest_log2(class: usize) -> u32 {
 }
 
 /// The shortest length of `class`.
-pub(super) const fn shortest(class: usize) -> u64 {
+const fn shortest(class: usize) -> u64 {
     match class {
         0..3 => class as u64 + 1,
         _ => (4 + (class as u64 - 3) % 4) << ((class - 3) / 4),
@@ -49,7 +67,7 @@ pub(super) const fn shortest(class: usize) -> u64 {
 }
 
 /// How many lengths `class` has.
-pub(super) const fn lengths(class: usize) -> u64 {
+const fn lengths(class: usize) -> u64 {
     match class {
         0..3 => 1,
         _ => 1 << ((class - 3) / 4),

@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 
 use arrayvec::ArrayVec;
 
-use super::class::{class_of, is_short, lengths, region_log2, shortest};
+use super::class::{Class, class_of};
 use super::geometry::Run;
 use crate::sync::hint::{AtomicU64, get, set, words};
 
@@ -32,18 +32,13 @@ const CLASS_WORDS: usize = 3;
 pub(super) struct Hints {
     /// A bit a class: it has regions.
     non_empty: [AtomicU64; CLASS_WORDS],
-    classes: Box<[Class]>,
+    maps: Box<[Map]>,
     words: Box<[AtomicU64]>,
 }
 
-/// What is asked of one class all the time, and where its bitmap lies.
-pub(super) struct Class {
-    /// The shortest hole of the class, and how many lengths it has.
-    pub(super) shortest: u64,
-    pub(super) lengths: u64,
-    /// Shorter than a group: several holes may start in one region.
-    pub(super) short: bool,
-    region_log2: u32,
+/// The bitmap of one class.
+struct Map {
+    class: Class,
     /// The first word of each level, regions first, and where the last level, one word, ends.
     edges: ArrayVec<usize, MOST_EDGES>,
 }
@@ -59,20 +54,20 @@ impl Hints {
     /// For an arena of `granules` granules: no holes known.
     pub(super) fn new(granules: u64) -> Hints {
         let mut count = 0;
-        let classes = (0..=class_of(granules)).map(|class| Class::new(class, granules, &mut count)).collect();
-        Hints { non_empty: [const { AtomicU64::new(0) }; CLASS_WORDS], classes, words: words(count) }
+        let maps = (0..=class_of(granules)).map(|class| Map::new(class, granules, &mut count)).collect();
+        Hints { non_empty: [const { AtomicU64::new(0) }; CLASS_WORDS], maps, words: words(count) }
     }
 
     /// What its words occupy.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.classes) + size_of_val(&*self.words)
+        size_of_val(&*self.maps) + size_of_val(&*self.words)
     }
 
     /// The region that a hole, not an empty one, has its bit in.
     #[inline]
     pub(super) fn region_of(&self, hole: Run) -> Region {
         let class = class_of(hole.granules());
-        Region { class, index: hole.start >> self.classes[class].region_log2 }
+        Region { class, index: hole.start >> self.maps[class].class.region_log2 }
     }
 
     /// A hole may be here from now on.
@@ -86,7 +81,7 @@ impl Hints {
     #[inline]
     pub(super) fn set(&self, region: Region) {
         let mut at = region.index;
-        for &level in self.classes[region.class].levels() {
+        for &level in self.maps[region.class].levels() {
             raise(&self.words[level + (at >> WORD_LOG2) as usize], 1 << (at % 64));
             at >>= WORD_LOG2;
         }
@@ -98,7 +93,7 @@ impl Hints {
     #[inline]
     pub(super) fn clear(&self, region: Region) {
         let mut at = region.index;
-        for &level in self.classes[region.class].levels() {
+        for &level in self.maps[region.class].levels() {
             let word = &self.words[level + (at >> WORD_LOG2) as usize];
             let left = get(word) & !(1 << (at % 64));
             set(word, left);
@@ -127,7 +122,7 @@ impl Hints {
 
     /// The classes that may have holes, longest first.
     pub(super) fn classes_down(&self) -> impl Iterator<Item = usize> {
-        (0..self.classes.len()).rev().filter(|&class| {
+        (0..self.maps.len()).rev().filter(|&class| {
             let (word, bit) = self.class_bit(class);
             get(word) & bit != 0
         })
@@ -142,7 +137,7 @@ impl Hints {
     /// The first word of regions at or after the `from`th that has some, and what it says; 0 where none has. Each word is visited once at
     /// most; a summary bit over nothing is taken away.
     fn word_from(&self, class: usize, from: u64) -> (u64, u64) {
-        let map = &self.classes[class];
+        let map = &self.maps[class];
         let depth = map.levels().len();
         // From the start on, the one word at the top says where: nothing is gained by going up to it.
         let (mut level, mut at) = if from == 0 { (depth - 1, 0) } else { (1, from) };
@@ -173,19 +168,20 @@ impl Hints {
     /// The granules of a region.
     #[inline]
     pub(super) fn span(&self, region: Region) -> Run {
-        let shift = self.classes[region.class].region_log2;
+        let shift = self.maps[region.class].class.region_log2;
         Run { start: region.index << shift, end: (region.index + 1) << shift }
     }
 
+    /// What holes there are in a class.
     #[inline]
     pub(super) fn class(&self, class: usize) -> &Class {
-        &self.classes[class]
+        &self.maps[class].class
     }
 
     /// What the word of `level` that has the bit of `at` says; nothing past the level's end.
-    fn word(&self, class: &Class, level: usize, at: u64) -> u64 {
-        let index = class.edges[level] + (at >> WORD_LOG2) as usize;
-        if index < class.edges[level + 1] { get(&self.words[index]) } else { 0 }
+    fn word(&self, map: &Map, level: usize, at: u64) -> u64 {
+        let index = map.edges[level] + (at >> WORD_LOG2) as usize;
+        if index < map.edges[level + 1] { get(&self.words[index]) } else { 0 }
     }
 
     fn class_bit(&self, class: usize) -> (&AtomicU64, u64) {
@@ -193,31 +189,24 @@ impl Hints {
     }
 }
 
-impl Class {
+impl Map {
     /// Lays the bitmap out from word `count` on.
-    fn new(class: usize, granules: u64, count: &mut usize) -> Class {
-        let region_log2 = region_log2(class);
-        let (mut edges, mut bits) = (ArrayVec::new(), ((granules - 1) >> region_log2) + 1);
+    fn new(class: usize, granules: u64, count: &mut usize) -> Map {
+        let class = Class::new(class);
+        let (mut edges, mut bits) = (ArrayVec::new(), ((granules - 1) >> class.region_log2) + 1);
         edges.push(*count);
         loop {
             bits = bits.div_ceil(64);
             *count += bits as usize;
             edges.push(*count);
             if bits == 1 {
-                let (shortest, lengths, short) = (shortest(class), lengths(class), is_short(class));
-                return Class { shortest, lengths, short, region_log2, edges };
+                return Map { class, edges };
             }
         }
     }
 
     fn levels(&self) -> &[usize] {
         &self.edges[..self.edges.len() - 1]
-    }
-
-    /// Whether a hole of so many granules is of this class.
-    #[inline]
-    pub(super) const fn has(&self, granules: u64) -> bool {
-        granules.wrapping_sub(self.shortest) < self.lengths
     }
 }
 
@@ -259,6 +248,6 @@ fn raise(word: &AtomicU64, bit: u64) {
 
 impl core::fmt::Debug for Hints {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Hints").field("classes", &self.classes.len()).field("words", &self.words.len()).finish()
+        f.debug_struct("Hints").field("classes", &self.maps.len()).field("words", &self.words.len()).finish()
     }
 }

@@ -6,23 +6,21 @@
 //! packing, a request starts where it is in few words, see [`preferred`]; whether it fits that way is part of choosing the hole,
 //! never a shift afterwards.
 //!
-//! Holes are found through [`hints`](super::hints), looked at in the tree, and the hints are kept up on both sides: an
-//! allocation takes its hole out and adds what is left of it, a free takes its neighbours out and adds the joined hole.
+//! Holes are found through [`hints`](super::hints) and looked at in the tree; [`upkeep`](super::upkeep) tells the hints what became
+//! of them.
 
-use super::class::class_of;
+use super::class::{Class, class_of};
 use super::geometry::{Need, Run};
-use super::hints::{Class, Hints, Region};
-use super::search::next_free;
+use super::hints::{Hints, Region};
+use super::holes::{holes_in_group, long_hole, runs_in_group};
 use super::tree::Tree;
-use super::word::{FULL, RADIX, RADIX_LOG2, ones_down, ones_up, runs_of, starts_of};
-use crate::sync::atomic::Ordering;
+use super::upkeep;
+use super::word::{RADIX, RADIX_LOG2, ones_up, runs_of, starts_of};
 
 /// Holes of the request's own class that are looked at before a class above is.
 const CANDIDATES: usize = 4;
 /// Regions looked at in all: what hints say wrongly is not allowed to cost more.
 const LOOKS: usize = 64;
-/// Holes that are hinted at again where a hint was wrong.
-const REPAIRS: usize = 4;
 
 /// A hole, and the run in it that a request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +87,7 @@ fn find_in(tree: &Tree, hints: &Hints, class: usize, need: Need, looks: &mut usi
         match look(tree, hints, region, need) {
             Look::Fits(place) => return Some(place),
             Look::Short => left -= 1,
-            Look::Nothing => repair(tree, hints, region),
+            Look::Nothing => upkeep::repair(tree, hints, region),
         }
     }
     None
@@ -113,15 +111,6 @@ fn look(tree: &Tree, hints: &Hints, region: Region, need: Need) -> Look {
     fit(hole, need).map_or(Look::Short, |run| Look::Fits(Place { hole, run }))
 }
 
-/// A hole that is as long as its region, and starts in it, covers the region's last granule. Empty where none does.
-fn long_hole(tree: &Tree, span: Run) -> Run {
-    if span.end > tree.granules() {
-        return Run::EMPTY;
-    }
-    let start = tree.free_since(span.end, 0);
-    if start == span.end { Run::EMPTY } else { Run { start, end: tree.free_until(span.end, tree.granules()) } }
-}
-
 /// The holes that start in one group. Those that end in it are runs of ones in its word, asked for all at once; the last may
 /// go on behind it.
 #[inline(always)]
@@ -138,17 +127,6 @@ fn look_short(tree: &Tree, class: &Class, span: Run, need: Need) -> Look {
     }
     let one = runs_of(inner, class.shortest, class.lengths) != 0 || (tail < span.end && class.has(hole.granules()));
     if one { Look::Short } else { Look::Nothing }
-}
-
-/// The granules of a group that are free in holes that end in it, and the start of the hole that goes up to its end;
-/// the group's end where none does.
-#[inline]
-fn holes_in_group(tree: &Tree, span: Run) -> (u64, u64) {
-    // Relaxed: a look; the claim decides.
-    let word = tree.group(span.start).load(Ordering::Relaxed);
-    let tail = ones_down(word, RADIX as u32 - 1);
-    let inner = if tail == RADIX { 0 } else { word & (FULL >> tail) };
-    (inner, span.end - tail)
 }
 
 /// The lowest hole within a group that the need fits into.
@@ -193,90 +171,4 @@ fn longest_in(tree: &Tree, hints: &Hints, region: Region) -> u64 {
         return runs_in_group(tree, span).map(Run::granules).max().unwrap_or(0);
     }
     long_hole(tree, span).granules()
-}
-
-/// The holes that start in one group, one after the other.
-fn runs_in_group(tree: &Tree, span: Run) -> impl Iterator<Item = Run> {
-    let (mut inner, tail) = holes_in_group(tree, span);
-    let ending = core::iter::from_fn(move || {
-        let first = (inner != 0).then(|| inner.trailing_zeros())?;
-        let run =
-            Run { start: span.start + u64::from(first), end: span.start + u64::from(first) + ones_up(inner, first) };
-        inner &= inner.wrapping_add(1 << first);
-        Some(run)
-    });
-    let last = (tail < span.end).then(|| Run { start: tail, end: tree.free_until(span.end, tree.granules()) });
-    ending.chain(last)
-}
-
-/// A hint was wrong: takes it away, and hints at what is there instead.
-#[cold]
-fn repair(tree: &Tree, hints: &Hints, region: Region) {
-    hints.clear(region);
-    let span = hints.span(region);
-    if hints.class(region.class).short {
-        runs_in_group(tree, span).take(REPAIRS).for_each(|hole| hints.add(hole));
-        return;
-    }
-    let (mut at, limit) = (span.start, span.end + 2 * span.granules());
-    for _ in 0..REPAIRS {
-        let Some(start) = next_free(tree, at, &mut None).filter(|&start| start < limit) else { return };
-        at = tree.free_until(start, tree.granules()).max(start + 1);
-        hints.add(Run { start, end: at });
-    }
-}
-
-/// The hole is no more: takes its hint away, unless another hole of its class starts in the same group.
-pub(super) fn forget(tree: &Tree, hints: &Hints, hole: Run) {
-    if hole.start < hole.end {
-        forget_region(tree, hints, hints.region_of(hole));
-    }
-}
-
-#[inline]
-fn forget_region(tree: &Tree, hints: &Hints, region: Region) {
-    let class = hints.class(region.class);
-    if !class.short || !starts_another(tree, class, hints.span(region)) {
-        hints.clear(region);
-    }
-}
-
-/// Whether a hole of this class starts in the group.
-#[inline]
-fn starts_another(tree: &Tree, class: &Class, span: Run) -> bool {
-    let (inner, tail) = holes_in_group(tree, span);
-    // Whether it is longer than its class is all that matters of a hole that goes on.
-    let limit = (tail + class.shortest + class.lengths).min(tree.granules());
-    runs_of(inner, class.shortest, class.lengths) != 0
-        || (tail < span.end && class.has(tree.free_until(span.end, limit) - tail))
-}
-
-/// The place's run was claimed: its hole is gone, what is left of it on both sides is hinted at.
-pub(super) fn taken(tree: &Tree, hints: &Hints, place: Place) {
-    hints.add(Run { end: place.run.start, ..place.hole });
-    let (gone, rest) = (hints.region_of(place.hole), Run { start: place.run.end, ..place.hole });
-    if rest.start < rest.end {
-        let region = hints.region_of(rest);
-        if region == gone {
-            return;
-        }
-        hints.set(region);
-    }
-    forget_region(tree, hints, gone);
-}
-
-/// The run was freed, and closed: joins it with the holes on both sides. Somebody may have taken of it again: then the hint is
-/// wrong, and found out like any other.
-pub(super) fn freed(tree: &Tree, hints: &Hints, run: Run) {
-    let joined = Run { start: tree.free_since(run.start, 0), end: tree.free_until(run.end, tree.granules()) };
-    let region = hints.region_of(joined);
-    for neighbour in [Run { end: run.start, ..joined }, Run { start: run.end, ..joined }] {
-        if neighbour.start < neighbour.end {
-            let gone = hints.region_of(neighbour);
-            if gone != region {
-                forget_region(tree, hints, gone);
-            }
-        }
-    }
-    hints.set(region);
 }

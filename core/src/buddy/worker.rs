@@ -16,6 +16,7 @@ use super::geometry::{Need, Run};
 use super::placement;
 use super::release;
 use super::request::{Block, Request};
+use super::upkeep;
 use super::verdict::{self, Full};
 use crate::units::{Bytes, Offset};
 
@@ -140,10 +141,10 @@ impl Worker<'_> {
             let place = placement::find(tree, hints, need)?;
             match claim::take(tree, place.run, &mut self.desk.section()) {
                 Ok(()) => {
-                    placement::taken(tree, hints, place);
+                    upkeep::taken(tree, hints, place.hole, place.run);
                     return Some(place.run);
                 }
-                Err(Denied::Taken) => placement::forget(tree, hints, place.hole),
+                Err(Denied::Taken) => upkeep::forget(tree, hints, place.hole),
                 Err(Denied::Scattered) => release::close_all(tree, place.run, &mut self.desk.section()),
             }
         }
@@ -155,7 +156,7 @@ impl Worker<'_> {
     fn settle(self, run: Run) {
         let Buddy { tree, hints, .. } = self.buddy;
         release::close_ends(tree, run, &mut self.desk.section());
-        placement::freed(tree, hints, run);
+        upkeep::freed(tree, hints, run);
     }
 
     /// A run was claimed without knowing its hole: hints at what is free beside it.
