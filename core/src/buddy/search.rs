@@ -62,11 +62,11 @@ fn next_long(tree: &Tree, stride: u64, at: u64, clear: &mut Option<Section<'_>>)
     None
 }
 
-/// Whether the group has no token, nor any group that shares a word of marks with it.
+/// Whether neither this group nor one whose mark is in the same word has a token. A guess.
 fn nothing_around(tree: &Tree, group: u64) -> bool {
-    // Acquire: as every look of a search (E1, E2).
-    let none = |word: &AtomicU64| word.load(Ordering::Acquire) == 0;
-    tree.top() > 0 && none(tree.group(group << RADIX_LOG2)) && none(tree.tokens(1, group)) && none(tree.below(1, group))
+    // Relaxed: `next_free` looks again at what is passed over.
+    let none = |word: &AtomicU64| word.load(Ordering::Relaxed) == 0;
+    tree.top() > 0 && none(tree.tokens(1, group)) && none(tree.below(1, group))
 }
 
 /// The holes of the arena in address order, as they look while it passes by.
