@@ -45,9 +45,26 @@ impl Offset {
     }
 }
 
+/// The units in which a person says large amounts, the largest first.
+const SAID_IN: [(u64, &str); 3] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB")];
+
 impl fmt::Display for Bytes {
+    /// From a mebibyte on in the unit that a person would say it in, to two decimals; where these are not the whole truth, the exact
+    /// number stands behind: `1.5 GiB`, `1.5 GiB (1610616832 bytes)`, `4096 bytes`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0)
+        let Some((unit, name)) = SAID_IN.into_iter().find(|(unit, _)| self.0 >= *unit) else {
+            return write!(f, "{} bytes", self.0);
+        };
+        // Below 2^47: the rest is below 2^40.
+        let hundreds = self.0 % unit * 100;
+        write!(f, "{}", self.0 / unit)?;
+        match hundreds / unit {
+            0 => Ok(()),
+            decimals if decimals % 10 == 0 => write!(f, ".{}", decimals / 10),
+            decimals => write!(f, ".{decimals:02}"),
+        }?;
+        write!(f, " {name}")?;
+        if hundreds % unit == 0 { Ok(()) } else { write!(f, " ({} bytes)", self.0) }
     }
 }
 
@@ -82,5 +99,32 @@ impl Sub for Bytes {
     type Output = Bytes;
     fn sub(self, other: Bytes) -> Bytes {
         Bytes(self.0 - other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate alloc;
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn an_amount_is_said_as_a_person_would_and_exactly() {
+        let (mib, gib, tib) = (1 << 20, 1 << 30, 1_u64 << 40);
+        for (bytes, said) in [
+            (0, "0 bytes"),
+            (mib - 1, "1048575 bytes"),
+            (mib, "1 MiB"),
+            (mib + 1, "1 MiB (1048577 bytes)"),
+            (gib - 1, "1023.99 MiB (1073741823 bytes)"),
+            (gib + gib / 2, "1.5 GiB"),
+            (gib + gib / 4, "1.25 GiB"),
+            (24 * gib + gib / 20, "24.04 GiB (25823492505 bytes)"),
+            (24 * gib + 5 * mib, "24 GiB (25775046656 bytes)"),
+            (3 * tib, "3 TiB"),
+            (u64::MAX, "16777215.99 TiB (18446744073709551615 bytes)"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), said);
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Inner {
         let plugin = tenant.plugin.shared_name();
         let needed_by = want.plugin.shared_name();
         told.push(Event::Evicted { id: entry.id(), bytes: tenant.bytes, plugin, rank, needed: want.bytes, needed_by });
-        self.saw_evicted(entry, rank.priority, want.bytes);
+        self.saw_evicted(entry, rank.priority, want);
         leaving.left();
         true
     }

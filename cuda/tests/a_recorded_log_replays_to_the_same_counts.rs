@@ -94,8 +94,8 @@ fn plain_python_loads_the_snapshot() {
     const LOOK: &str = r#"
 import pickle, pickletools, sys
 # What MemoryViz.js reads of all that Python reads.
-known = {"PROTO", "STOP", "EMPTY_DICT", "EMPTY_LIST", "MARK", "SETITEMS", "APPENDS", "BINUNICODE", "BININT", "LONG1",
-         "BINFLOAT", "NEWTRUE", "NEWFALSE"}
+known = {"PROTO", "STOP", "EMPTY_DICT", "EMPTY_LIST", "MARK", "SETITEMS", "APPENDS", "BINUNICODE", "BININT", "BININT1", "LONG1",
+         "BINFLOAT", "NEWTRUE", "NEWFALSE", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"}
 met = {op.name for op, _, _ in pickletools.genops(open(sys.argv[1], "rb"))}
 assert met <= known, met - known
 s = pickle.load(open(sys.argv[1], "rb"))
@@ -130,7 +130,13 @@ for e in reversed(s["device_traces"][0]):
         assert e["addr"] not in blocks
         blocks[e["addr"]] = e["size"]
 assert not blocks, len(blocks)
-assert {"alloc", "free_requested", "free_completed", "segment_alloc"} <= kinds, kinds
+assert {"alloc", "free_requested", "free_completed", "segment_alloc", "snapshot"} <= kinds, kinds
+# Who left, and for whom: as often as the books say, and each by its name.
+left = [e for e in s["device_traces"][0] if e["action"] == "free_completed" and e["frames"][1]["name"].startswith("evicted: ")]
+assert len(left) == stats["freehold.evictions"] > 0 and all(e["frames"][0]["name"] for e in left)
+# What is said often is said once: a history of this length takes no more than so many bytes an event.
+import os
+assert os.path.getsize(sys.argv[1]) < 100 * len(s["device_traces"][0])
 print("read", len(live), "blocks")
 "#;
     // Without Python the rest of the tests goes on, and this says so.

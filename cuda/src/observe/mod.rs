@@ -5,7 +5,8 @@
 //! | `refusal`, `advice` | why was this refused, and what to try |
 //! | `statistics`, `collect`, `census`, `roster`, `flat` | how much, how often, for whom: in PyTorch's keys |
 //! | `metrics` | the same, to whatever exporter the program has |
-//! | `snapshot`, `picture`, `pickle`, `value` | what lies where, and what does not: as JSON, and for PyTorch's viewer |
+//! | `snapshot`, `picture` | what lies where, and what does not: as JSON |
+//! | `pickle`, `history`, `value` | the same and how it came to be, for PyTorch's viewer |
 //! | `log` | what happened, one thing after the other |
 //! | `observed` | the hooks: where the manager tells all this |
 
@@ -18,6 +19,7 @@ mod advice;
 mod census;
 mod collect;
 mod flat;
+mod history;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod pickle;

@@ -4,12 +4,13 @@
 //! copies bytes, evicts or asks the device takes longer by itself than any counter.
 
 use super::collect::Marks;
-use super::log::{EventLog, Op};
+use super::log::{EventLog, Op, eviction};
 use super::roster::Roster;
 use crate::arena::Place;
 use crate::counters::Counter;
 use crate::inner::Inner;
 use crate::observer::Event;
+use crate::place::Want;
 use crate::plugin::Plugin;
 use crate::seat::Cells;
 use crate::tenant::{Departure, Tenant};
@@ -179,8 +180,8 @@ impl Inner {
         self.log(Op::Loaded, entry, || [tenant.bytes.get(), 0, priority as u64]);
     }
 
-    /// It left for a request of `needed`.
-    pub(crate) fn saw_evicted(&self, entry: &Entry<Tenant>, priority: i32, needed: Bytes) {
+    /// It left for a request.
+    pub(crate) fn saw_evicted(&self, entry: &Entry<Tenant>, priority: i32, want: &Want<'_>) {
         let tenant = entry.payload();
         self.tally.evicted(tenant.bytes);
         tenant.plugin.tally().evicted(tenant.bytes);
@@ -188,7 +189,8 @@ impl Inner {
             counts.evictions += 1;
             counts.evicted_bytes += tenant.bytes.get();
         });
-        self.log(Op::Evicted, entry, || [tenant.bytes.get(), priority as u64, needed.get()]);
+        let needed_by = want.plugin.number();
+        self.log(Op::Evicted, entry, || [tenant.bytes.get(), eviction(priority, needed_by), want.bytes.get()]);
     }
 
     /// Its bytes are elsewhere in the arena now.

@@ -1,13 +1,14 @@
 //! A snapshot as the pickle that PyTorch's memory viewer loads (`torch.cuda.memory._snapshot`, `_memory_viz.py`, MemoryViz.js).
 //!
-//! Device 0 is the card: its segments are our regions, its blocks the entries' blocks; with a log, its trace is what happened. The
-//! frames of a block, which the viewer shows where one points, are its label, its plugin and its state. Device 1 is what is not on the
-//! card, as one segment at addresses of no meaning. Whatever the viewer has no word for is there under a key of ours.
+//! Device 0 is the card: its segments are our regions, its blocks the entries' blocks; with a log, its trace is what happened
+//! (`history.rs`). The frames of a block, which the viewer shows where one points, are its label, its plugin and its state. Device 1 is
+//! what is not on the card, as one segment at addresses of no meaning. Whatever the viewer has no word for is there under a key of ours.
 
-use super::log::{Entry, EventLog, Op};
-use super::snapshot::{ArenaShot, EntryShot, EntryState, PieceKind, Snapshot};
+use super::history;
+use super::snapshot::{ArenaShot, DepartureShot, EntryShot, EntryState, PieceKind, Snapshot};
 use super::value::Value;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 /// What a block is, in the viewer's words.
 fn state(shot: &EntryShot) -> &'static str {
@@ -42,8 +43,21 @@ impl Snapshot {
     fn dictionary(&self) -> Value {
         let mut segments: Vec<Value> = self.arenas.iter().map(segment).collect();
         segments.extend(self.absent_segment());
-        let history = self.log.as_ref().map_or_else(Vec::new, |log| traces(log));
-        let settings = [
+        let history = self.log.as_ref().map_or_else(Vec::new, |log| history::events(log));
+        // The history first: what is said most often gets the shortest numbers to be referred to by.
+        Value::dict([
+            ("device_traces", Value::List(vec![Value::List(history), Value::List(Vec::new())])),
+            ("segments", Value::List(segments)),
+            ("allocator_settings", self.settings()),
+            ("external_annotations", Value::List(Vec::new())),
+            ("freehold", self.ours()),
+        ])
+    }
+
+    /// PyTorch's settings, as far as they have a meaning here, and ours: the viewer shows them all.
+    fn settings(&self) -> Value {
+        let log = self.log.as_ref();
+        Value::dict([
             ("PYTORCH_CUDA_ALLOC_CONF", Value::text("")),
             ("max_split_size", Value::Int(-1)),
             ("garbage_collection_threshold", Value::Float(0.0)),
@@ -52,22 +66,21 @@ impl Snapshot {
             ("release_lock_on_cudamalloc", Value::Bool(false)),
             ("pinned_use_cuda_host_register", Value::Bool(false)),
             ("roundup_power2_divisions", Value::dict([])),
-        ];
-        let statistics = self.statistics.iter().map(|(key, &number)| (key.as_str(), Value::Int(number)));
+            ("trace_alloc_max_entries", Value::number(log.map_or(0, |log| log.capacity() as u64))),
+            ("trace_alloc_overflowed", Value::Bool(log.is_some_and(|log| log.lost() > 0))),
+            ("freehold_device", Value::text(&self.device)),
+            ("freehold_budget_bytes", Value::number(self.budget_bytes)),
+            ("freehold_granule_bytes", Value::number(self.granule_bytes)),
+        ])
+    }
+
+    fn ours(&self) -> Value {
+        let statistics = self.statistics.iter().map(|(key, &number)| (Rc::from(key.as_str()), Value::Int(number)));
         Value::dict([
-            ("segments", Value::List(segments)),
-            ("device_traces", Value::List(vec![Value::List(history), Value::List(Vec::new())])),
-            ("allocator_settings", Value::dict(settings)),
-            ("external_annotations", Value::List(Vec::new())),
-            (
-                "freehold",
-                Value::dict([
-                    ("schema", Value::text(self.schema)),
-                    ("budget_bytes", Value::number(self.budget_bytes)),
-                    ("statistics", Value::dict(statistics)),
-                    ("lost_records", Value::number(self.log.as_ref().map_or(0, |log| log.lost()))),
-                ]),
-            ),
+            ("schema", Value::text(self.schema)),
+            ("budget_bytes", Value::number(self.budget_bytes)),
+            ("statistics", Value::Named(statistics.collect())),
+            ("lost_records", Value::number(self.log.as_ref().map_or(0, |log| log.lost()))),
         ])
     }
 
@@ -81,7 +94,7 @@ impl Snapshot {
             block(at, shot.bytes, shot)
         });
         let blocks: Vec<Value> = blocks.collect();
-        (total > 0).then(|| segment_of(1, 0, total, [total; 3], blocks))
+        (total > 0).then(|| segment_of(1, 0, total, [total; 3], "not on the card: evicted, or never there", blocks))
     }
 }
 
@@ -100,10 +113,11 @@ fn segment(arena: &ArenaShot) -> Value {
             ("freehold_state", Value::text(if piece.kind == PieceKind::Free { "free" } else { "unknown" })),
         ]),
     });
-    segment_of(0, arena.address, arena.bytes, [allocated, allocated, requested], blocks.collect())
+    let name = format!("region {}", arena.index);
+    segment_of(0, arena.address, arena.bytes, [allocated, allocated, requested], &name, blocks.collect())
 }
 
-fn segment_of(device: i64, address: u64, total: u64, sizes: [u64; 3], blocks: Vec<Value>) -> Value {
+fn segment_of(device: i64, address: u64, total: u64, sizes: [u64; 3], name: &str, blocks: Vec<Value>) -> Value {
     let [allocated, active, requested] = sizes.map(Value::number);
     Value::dict([
         ("device", Value::Int(device)),
@@ -116,7 +130,7 @@ fn segment_of(device: i64, address: u64, total: u64, sizes: [u64; 3], blocks: Ve
         ("segment_type", Value::text("large")),
         ("segment_pool_id", Value::List(vec![Value::Int(0), Value::Int(0)])),
         ("is_expandable", Value::Bool(false)),
-        ("frames", Value::List(Vec::new())),
+        ("frames", Value::List(vec![frame("", 0, name)])),
         ("blocks", Value::List(blocks)),
     ])
 }
@@ -127,7 +141,7 @@ fn block(address: u64, size: u64, shot: &EntryShot) -> Value {
         ("size", Value::number(size)),
         ("requested_size", Value::number(shot.bytes)),
         ("state", Value::text(state(shot))),
-        ("frames", frames(&shot.label, &shot.plugin, shot.id, word(shot))),
+        ("frames", frames(&shot.plugin, shot.id, &shot.label, &standing(shot))),
         ("freehold_state", Value::text(word(shot))),
         ("label", Value::text(&shot.label)),
         ("plugin", Value::text(&shot.plugin)),
@@ -138,60 +152,29 @@ fn block(address: u64, size: u64, shot: &EntryShot) -> Value {
     ])
 }
 
-/// The viewer prints `filename:line:name` of each frame.
-fn frames(label: &str, plugin: &str, id: u64, what: &str) -> Value {
-    let frame = |name: &str| {
-        Value::dict([("filename", Value::text(plugin)), ("line", Value::number(id)), ("name", Value::text(name))])
-    };
-    Value::List(vec![frame(label), frame(what)])
+/// Its state and what decides about its leaving, in a few words.
+fn standing(shot: &EntryShot) -> String {
+    let mut said = format!("{}, priority {}", word(shot), shot.priority);
+    if shot.consumers > 1 {
+        said += ", shared";
+    }
+    said + match shot.departure {
+        DepartureShot::Fixed => ", fixed",
+        DepartureShot::Spilled if shot.spilled => ", in host memory",
+        _ => "",
+    }
 }
 
-/// What happened, in the viewer's words. A block that goes is requested and completed at once: who gets it next waits, not who
-/// frees it. Where the log lost records the viewer goes backwards as far as they reach.
-fn traces(log: &EventLog) -> Vec<Value> {
-    let history = log.history();
-    let mut traces = Vec::new();
-    for entry in &history.entries {
-        let label = history.labels.get(&entry.id).map_or("", String::as_str);
-        let mut trace = |action: &str, address: u64, bytes: u64| {
-            let addressed = if action == "oom" { "device_free" } else { "addr" };
-            let plugin = log.plugin_name(entry.plugin);
-            traces.push(Value::dict([
-                ("action", Value::text(action)),
-                (addressed, Value::number(address)),
-                ("size", Value::number(bytes)),
-                ("stream", Value::Int(0)),
-                ("time_us", Value::number(log.time_of(entry).as_micros() as u64)),
-                ("frames", frames(label, &plugin, entry.id, why(entry))),
-            ]));
-        };
-        match entry.op {
-            Op::Placed => trace("alloc", entry.address, entry.rest),
-            Op::Left => {
-                trace("free_requested", entry.address, entry.rest);
-                trace("free_completed", entry.address, entry.rest);
-            }
-            Op::Moved => {
-                let bytes = entry.bytes.next_multiple_of(log.granule());
-                trace("free_requested", entry.address, bytes);
-                trace("free_completed", entry.address, bytes);
-                trace("alloc", entry.rest, bytes);
-            }
-            Op::RegionCame => trace("segment_alloc", entry.address, entry.bytes),
-            Op::RegionWent => trace("segment_free", entry.address, entry.bytes),
-            Op::Refused => trace("oom", entry.rest, entry.bytes),
-            _ => {}
-        }
-    }
-    traces
+/// What is said where no plugin was named.
+pub(super) const NO_PLUGIN: &str = "(no plugin)";
+
+/// The viewer prints `filename:line:name` of each frame, the innermost first; a flame graph is built from the outermost inwards, so the
+/// plugin and what is so or happened come last: alike of many entries they make one flame.
+pub(super) fn frames(plugin: &str, id: u64, label: &str, what: &str) -> Value {
+    Value::List(vec![frame(plugin, id, label), frame(plugin, 0, what)])
 }
 
-fn why(entry: &Entry) -> &'static str {
-    match entry.op {
-        Op::Placed => "given a block",
-        Op::Left => "gave it back",
-        Op::Moved => "moved",
-        Op::Refused => "refused",
-        _ => "a region",
-    }
+pub(super) fn frame(plugin: &str, line: u64, name: &str) -> Value {
+    let plugin = if plugin.is_empty() { NO_PLUGIN } else { plugin };
+    Value::dict([("filename", Value::text(plugin)), ("line", Value::number(line)), ("name", Value::text(name))])
 }

@@ -10,7 +10,7 @@ mod record;
 mod rmm;
 mod trace;
 
-pub(crate) use record::{Entry, Op};
+pub(crate) use record::{Entry, Op, eviction};
 
 use crate::arena::thread_hint;
 use freehold_core::ring::{Record, Ring};

@@ -24,7 +24,7 @@ pub(crate) enum Op {
     Release,
     /// Its bytes were brought. `rest`: its priority.
     Loaded,
-    /// It left for somebody. `address`: the priority; `rest`: the bytes needed.
+    /// It left for somebody. `address`: the priority, and who needs it; `rest`: the bytes needed.
     Evicted,
     /// Memory was given to it: the address, and the bytes in whole granules.
     Placed,
@@ -66,7 +66,17 @@ pub(crate) struct Entry {
 
 const PLUGIN_BITS: u32 = (1 << 24) - 1;
 
+/// The `address` of an eviction: at which priority, and for which plugin.
+pub(crate) fn eviction(priority: i32, needed_by: u32) -> u64 {
+    u64::from(priority.cast_unsigned()) | u64::from(needed_by) << 32
+}
+
 impl Entry {
+    /// Of an eviction: the number of the plugin that needed the place.
+    pub(crate) fn needed_by(self) -> u32 {
+        (self.address >> 32) as u32
+    }
+
     pub(crate) fn pack(self) -> Record {
         let head = self.op as u64 | u64::from(self.plugin & PLUGIN_BITS) << 8 | u64::from(self.thread) << 32;
         [head, self.raw, self.id, self.bytes, self.address, self.rest, 0]

@@ -154,8 +154,9 @@ impl World<'_> {
     fn allocation(&self, event: &Event) -> Allocation {
         let plugin = &self.plugins[usize::from(event.thread)];
         let allocation = Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin);
-        // Only a picture shows names, and a replay makes many.
-        if self.recorder.is_some() { allocation.label(self.trace.tag(event)) } else { allocation }
+        // Only a picture or a log shows names, and a replay makes many.
+        let shown = self.recorder.is_some() || self.manager.event_log().is_some();
+        if shown { allocation.label(self.trace.tag(event)) } else { allocation }
     }
 
     /// What was granted. A refusal is counted and is no error; any other failure must not be.
