@@ -31,7 +31,7 @@ pub(super) fn events(log: &EventLog) -> Vec<Value> {
     let mut trace =
         Trace { log, history: &history, evicted: HashMap::new(), frames: HashMap::new(), events: Vec::new() };
     history.entries.iter().for_each(|entry| trace.step(entry));
-    trace.end();
+    trace.events.push(end());
     trace.events
 }
 
@@ -73,39 +73,54 @@ impl Trace<'_> {
         let seen = self.frames.entry((entry.id, Rc::from(why)));
         let frames = seen.or_insert_with(|| Value::Shared(Rc::new(frames(&plugin, entry.id, label, why)))).clone();
         let category = if plugin.is_empty() { NO_PLUGIN } else { &*plugin };
-        self.event(self.log.time_of(entry), action, ("addr", address), bytes, frames, category);
+        self.events.push(event(self.log.time_of(entry), action, ("addr", address), bytes, frames, category));
     }
 
     /// What is about no entry. The number in such a record is nobody's id.
     fn nobodys(&mut self, entry: &Entry, action: &'static str, number: (&'static str, u64), what: &str) {
         let plugin = self.log.plugin_name(entry.plugin);
         let frames = Value::List(vec![frame(&plugin, 0, what)]);
-        self.event(self.log.time_of(entry), action, number, entry.bytes, frames, UNKNOWN);
+        self.events.push(event(self.log.time_of(entry), action, number, entry.bytes, frames, UNKNOWN));
     }
+}
 
-    fn end(&mut self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let frames = Value::List(vec![frame("", 0, "the snapshot was taken")]);
-        self.event(now, "snapshot", ("addr", 0), 0, frames, UNKNOWN);
-    }
+/// What is not on the card, as if it came at once to where it is shown: without an event of their own the viewer would say of these
+/// blocks that they came before anybody looked.
+pub(super) fn arrivals(total: u64, blocks: impl Iterator<Item = (u64, u64, Value, String)>) -> Vec<Value> {
+    let now = now();
+    let frames = Value::List(vec![frame("", 0, "not on the card")]);
+    let mut events = vec![event(now, "segment_alloc", ("addr", 0), total, frames, UNKNOWN)];
+    events.extend(blocks.map(|(at, bytes, frames, plugin)| {
+        let category = if plugin.is_empty() { NO_PLUGIN } else { &plugin };
+        event(now, "alloc", ("addr", at), bytes, frames, category)
+    }));
+    events
+}
 
-    fn event(
-        &mut self,
-        time: Duration,
-        action: &'static str,
-        (place, number): (&'static str, u64),
-        bytes: u64,
-        frames: Value,
-        category: &str,
-    ) {
-        self.events.push(Value::dict([
-            ("action", Value::text(action)),
-            (place, Value::number(number)),
-            ("size", Value::number(bytes)),
-            ("stream", Value::Int(0)),
-            ("time_us", Value::number(time.as_micros() as u64)),
-            ("frames", frames),
-            ("category", Value::text(category)),
-        ]));
-    }
+fn end() -> Value {
+    let frames = Value::List(vec![frame("", 0, "the snapshot was taken")]);
+    event(now(), "snapshot", ("addr", 0), 0, frames, UNKNOWN)
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn event(
+    time: Duration,
+    action: &'static str,
+    (place, number): (&'static str, u64),
+    bytes: u64,
+    frames: Value,
+    category: &str,
+) -> Value {
+    Value::dict([
+        ("action", Value::text(action)),
+        (place, Value::number(number)),
+        ("size", Value::number(bytes)),
+        ("stream", Value::Int(0)),
+        ("time_us", Value::number(time.as_micros() as u64)),
+        ("frames", frames),
+        ("category", Value::text(category)),
+    ])
 }

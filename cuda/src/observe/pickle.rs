@@ -2,7 +2,7 @@
 //!
 //! Device 0 is the card: its segments are our regions, its blocks the entries' blocks; with a log, its trace is what happened
 //! (`history.rs`). The frames of a block, which the viewer shows where one points, are its label, its plugin and its state. Device 1 is
-//! what is not on the card, as one segment at addresses of no meaning. Whatever the viewer has no word for is there under a key of ours.
+//! what is not on the card, as one segment at addresses of no meaning, to which it seems to come when the snapshot is taken. Whatever the viewer has no word for is there under a key of ours.
 
 use super::history;
 use super::snapshot::{ArenaShot, DepartureShot, EntryShot, EntryState, PieceKind, Snapshot};
@@ -42,11 +42,12 @@ impl Snapshot {
 
     fn dictionary(&self) -> Value {
         let mut segments: Vec<Value> = self.arenas.iter().map(segment).collect();
-        segments.extend(self.absent_segment());
+        let (absent, arrivals) = self.absent().unzip();
+        segments.extend(absent);
         let history = self.log.as_ref().map_or_else(Vec::new, |log| history::events(log));
         // The history first: what is said most often gets the shortest numbers to be referred to by.
         Value::dict([
-            ("device_traces", Value::List(vec![Value::List(history), Value::List(Vec::new())])),
+            ("device_traces", Value::List(vec![Value::List(history), Value::List(arrivals.unwrap_or_default())])),
             ("segments", Value::List(segments)),
             ("allocator_settings", self.settings()),
             ("external_annotations", Value::List(Vec::new())),
@@ -84,17 +85,19 @@ impl Snapshot {
         ])
     }
 
-    /// What has no memory, side by side. An entry of no bytes is nowhere.
-    fn absent_segment(&self) -> Option<Value> {
+    /// What has no memory, side by side, and how the viewer is told of it. An entry of no bytes is nowhere.
+    fn absent(&self) -> Option<(Value, Vec<Value>)> {
         let total: u64 = self.absent.iter().map(|shot| shot.bytes).sum();
-        let mut address = 0;
-        let blocks = self.absent.iter().filter(|shot| shot.bytes > 0).map(|shot| {
-            let at = address;
-            address += shot.bytes;
-            block(at, shot.bytes, shot)
+        let mut end = 0;
+        let placed = self.absent.iter().filter(|shot| shot.bytes > 0).map(|shot| {
+            end += shot.bytes;
+            (end - shot.bytes, shot)
         });
-        let blocks: Vec<Value> = blocks.collect();
-        (total > 0).then(|| segment_of(1, 0, total, [total; 3], "not on the card: evicted, or never there", blocks))
+        let placed: Vec<(u64, &EntryShot)> = placed.collect();
+        let blocks = placed.iter().map(|(at, shot)| block(*at, shot.bytes, shot)).collect();
+        let arrival = |&(at, shot): &(u64, &EntryShot)| (at, shot.bytes, frames_of(shot), shot.plugin.to_string());
+        let arrivals = history::arrivals(total, placed.iter().map(arrival));
+        (total > 0).then(|| (segment_of(1, 0, total, [total; 3], "not on the card", blocks), arrivals))
     }
 }
 
@@ -141,7 +144,7 @@ fn block(address: u64, size: u64, shot: &EntryShot) -> Value {
         ("size", Value::number(size)),
         ("requested_size", Value::number(shot.bytes)),
         ("state", Value::text(state(shot))),
-        ("frames", frames(&shot.plugin, shot.id, &shot.label, &standing(shot))),
+        ("frames", frames_of(shot)),
         ("freehold_state", Value::text(word(shot))),
         ("label", Value::text(&shot.label)),
         ("plugin", Value::text(&shot.plugin)),
@@ -150,6 +153,10 @@ fn block(address: u64, size: u64, shot: &EntryShot) -> Value {
         ("pins", Value::number(shot.pins)),
         ("consumers", Value::Int(shot.consumers.into())),
     ])
+}
+
+fn frames_of(shot: &EntryShot) -> Value {
+    frames(&shot.plugin, shot.id, &shot.label, &standing(shot))
 }
 
 /// Its state and what decides about its leaving, in a few words.
