@@ -25,7 +25,7 @@ pub enum Error {
     },
     /// No room, even with everything gone that may go. Nothing was evicted.
     #[error(
-        "out of memory: {requested} asked, {free} free with {largest_hole} in one piece, {evictable} evictable, {pinned} \
+        "out of memory: {requested} asked, {free} free (longest hole {largest_hole}), {evictable} evictable, {pinned} \
          staying{refusal}"
     )]
     OutOfMemory {

@@ -51,11 +51,17 @@ impl Survey {
             budget += staying.gives.budget;
             account += staying.gives.account;
         }
-        // More may be charged than the limit, after the budget was lowered: what leaves then makes good for that first.
         let stays_charged = inner.budget.used().get().saturating_sub(budget);
         let in_budget = supposing.limit.get().saturating_sub(stays_charged);
         let from_account = want.account.map_or(0, |own| own.free().get() + account);
         Bytes(in_budget.max(from_account))
+    }
+
+    /// What is missing in the budget to charge `want` to it, once everything that may leave has left. More may be charged than the limit,
+    /// after the budget was lowered: that is missing too.
+    pub(crate) fn uncharged(&self, inner: &Inner, want: &Want<'_>) -> Bytes {
+        let stays_charged = inner.budget.used().get().saturating_sub(self.evictable.budget);
+        Bytes((stays_charged + want.bytes.get()).saturating_sub(inner.budget.limit().get()))
     }
 
     /// Whether some arena takes `want` once everything that may leave has left: in a hole, or by moving what stays. Planned,

@@ -2,7 +2,7 @@
 //!
 //! Not covered: what a device says to a larger region (here it has one), and pictures taken while others are at work.
 
-use freehold_cuda::observe::Why;
+use freehold_cuda::observe::{Because, Why};
 use freehold_cuda::{Access, Advice, Allocation, Bytes, Error, Handover, Refusal, VramHandle, VramManager};
 use freehold_tests::seeded::{Random, under_seeds};
 use freehold_tests::world::{U, World, sourced, units};
@@ -78,7 +78,7 @@ fn its_numbers_are_those_of_the_books() {
         let pins = full.pins(seed);
         let Some(error) = (1..=24).find_map(|size| full.ask(size).err()) else { return };
         refusals.set(refusals.get() + 1);
-        let ([_, free, _, evictable, pinned], refusal) = parts(&error);
+        let ([requested, free, _, evictable, pinned], refusal) = parts(&error);
         let books = full.manager.audit().unwrap();
         assert_eq!(evictable + pinned, books.resident);
         assert_eq!((refusal.budget, free + books.resident), (full.manager.budget(), full.manager.budget()));
@@ -100,10 +100,18 @@ fn its_numbers_are_those_of_the_books() {
         assert_eq!(refusal.evictable.iter().map(|at| at.bytes.get()).sum::<u64>(), evictable.get());
         assert!(refusal.evictable.iter().all(|at| at.bytes.get() <= leaving[&at.priority]));
         assert!(leaving.values().sum::<u64>() <= evictable.get() + unpinned_but_staying);
+        match refusal.because {
+            Because::TooFew { at_most } => {
+                assert!(at_most < requested && at_most == free + evictable && refusal.set_aside == Bytes(0));
+            }
+            Because::InPieces { longest } => assert!(longest < requested && requested <= free + evictable),
+            other => panic!("{other:?}"),
+        }
         // And the text says them all.
         let text = error.to_string();
         let said = |what: String| assert!(text.contains(&what), "{what:?} is not in {text:?}");
         said(format!("{free} free"));
+        said(refusal.because.to_string());
         said(format!("budget {}", refusal.budget));
         refusal.evictable.iter().for_each(|at| said(format!("{} at priority {}", at.bytes, at.priority)));
         refusal.holders.iter().take(6).for_each(|holder| said(holder.to_string()));
@@ -168,6 +176,47 @@ fn what_it_says_to_try_helps() {
     for kind in ["Unpin", "UnpinAll", "AllowMoves", "RaiseSpillBudget", "EndHandover", "RaiseBudget", "AskForLess"] {
         assert!(tried.contains_key(kind), "{kind} was never advised: {tried:?}");
     }
+}
+
+/// What would be missing with all gone that may leave: bytes, in which case so many at once and no more would be had for it, or a
+/// piece between what is pinned, in which case the longest is as long as it says.
+#[test]
+fn it_says_what_was_missing() {
+    let manager = World::host().builder(24).build().unwrap();
+    let sdxl = manager.plugin("sdxl");
+    let layers = [10, 2, 10].map(|size| manager.allocate(sourced(size, units(size)).plugin(&sdxl)).unwrap());
+    let wall = layers[1].access().unwrap();
+    let error = manager.allocate(sourced(4, units(14))).unwrap_err();
+    let (numbers, refusal) = parts(&error);
+    assert_eq!(numbers, [14, 2, 2, 20, 2].map(units), "in sum there is enough");
+    assert_eq!(refusal.because, Because::InPieces { longest: units(12) });
+    assert!(error.to_string().contains("no piece between what stays is longer than 6144 bytes"), "{error}");
+    drop(wall);
+    let set_aside = manager.reserve(units(16)).unwrap();
+    let error = manager.allocate(sourced(5, units(10))).unwrap_err();
+    let (_, refusal) = parts(&error);
+    assert_eq!((refusal.because, refusal.set_aside), (Because::TooFew { at_most: units(8) }, units(16)));
+    assert!(error.to_string().contains("at most 4096 bytes could be had"), "{error}");
+    // What is set aside is what is missing, and with it the request is let in.
+    assert!(refusal.advice.contains(&Advice::EndReservations { bytes: units(2) }), "{error}");
+    drop(set_aside);
+    assert!(manager.allocate(sourced(5, units(10))).is_ok());
+}
+
+/// After the budget was lowered below what is fixed, that much is missing before anything can be let in.
+#[test]
+fn what_is_over_a_lowered_budget_is_missing_too() {
+    let manager = World::host().builder(24).build().unwrap();
+    let _fixed = manager.allocate(Allocation::new(units(18)).fixed()).unwrap();
+    manager.set_budget(units(4)).unwrap();
+    let error = manager.allocate(sourced(1, units(1))).unwrap_err();
+    let (_, refusal) = parts(&error);
+    assert_eq!(refusal.advice, [Advice::RaiseBudget { by: units(15) }], "{error}");
+    assert_eq!(refusal.because, Because::TooFew { at_most: units(0) });
+    manager.set_budget(units(18)).unwrap();
+    assert!(manager.allocate(sourced(1, units(1))).is_err(), "less is not enough");
+    manager.set_budget(units(19)).unwrap();
+    assert!(manager.allocate(sourced(1, units(1))).is_ok());
 }
 
 /// Three fixed blocks with gaps between: with moves, another layout would do.

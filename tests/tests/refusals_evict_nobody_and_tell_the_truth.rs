@@ -88,8 +88,8 @@ fn the_text_tells_all() {
         let text = manager.allocate(sourced(3, units(4))).unwrap_err().to_string();
         assert_eq!(
             text,
-            "out of memory: 2048 bytes asked, 1024 bytes free with 1024 bytes in one piece, 512 bytes evictable, 2560 bytes \
-             staying; budget 4096 bytes; evictable: 512 bytes at priority 0; staying: 2560 bytes fixed (\"\"); try: \
+            "out of memory: 2048 bytes asked, 1024 bytes free (longest hole 1024 bytes), 512 bytes evictable, 2560 bytes \
+             staying; with all gone that may leave, at most 1536 bytes could be had; budget 4096 bytes; evictable: 512 bytes at priority 0; staying: 2560 bytes fixed (\"\"); try: \
              raise the budget by 2048 bytes, ask for at most 1536 bytes at once"
         );
     });

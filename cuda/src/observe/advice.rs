@@ -2,7 +2,7 @@
 //!
 //! Nothing is guessed: each piece of advice is a supposition under which the same survey no longer refuses.
 
-use super::refusal::{Advice, Why};
+use super::refusal::{Advice, Why, set_aside};
 use crate::inner::Inner;
 use crate::place::Want;
 use crate::suppose::Supposing;
@@ -32,6 +32,7 @@ pub(super) fn of(survey: &Survey, inner: &Inner, want: &Want<'_>) -> Vec<Advice>
         case.allow_moves(),
         case.unpin(),
         case.raise_spill_budget(),
+        case.end_reservations(),
         case.raise_budget(),
         case.ask_for_less(),
     ];
@@ -116,13 +117,20 @@ impl Case<'_> {
             .then(|| Advice::RaiseSpillBudget { by: self.sum(unspillable) })
     }
 
+    /// Where only what reservations hold and nobody uses is missing.
+    fn end_reservations(&self) -> Option<Advice> {
+        let Case { survey, inner, want } = self;
+        let (bytes, now) = (survey.uncharged(inner, want), Supposing::nothing(inner));
+        let enough = bytes > Bytes::ZERO && bytes <= set_aside(survey, inner);
+        let placed = || survey.has_run(inner, want, now) || survey.can_grow(inner, want, now);
+        (enough && placed()).then_some(Advice::EndReservations { bytes })
+    }
+
     /// By what is missing to charge it; and where no run will do, by what is missing for a region of its own.
     fn raise_budget(&self) -> Option<Advice> {
         let Case { survey, inner, want } = self;
         let now = Supposing::nothing(inner);
-        // What a reservation has left is no part of the budget's.
-        let outside = Want { account: None, ..**want };
-        let mut by = want.bytes.get().saturating_sub(survey.chargeable(inner, &outside, now).get());
+        let mut by = survey.uncharged(inner, want).get();
         if !survey.has_run(inner, want, now) {
             if !survey.has_slot(inner, want, now) {
                 return None;

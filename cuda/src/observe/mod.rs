@@ -29,6 +29,6 @@ mod snapshot;
 mod value;
 
 pub use log::EventLog;
-pub use refusal::{Advice, EvictableAt, Holder, Refusal, Why};
+pub use refusal::{Advice, Because, EvictableAt, Holder, Refusal, Why};
 pub use snapshot::{ArenaShot, DepartureShot, EntryShot, EntryState, Piece, PieceKind, Snapshot};
 pub use statistics::{ByPool, Headroom, PluginStatistics, PriorityStatistics, Quantity, Residents, Share, Statistics};

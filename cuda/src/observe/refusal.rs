@@ -5,6 +5,7 @@
 
 use crate::inner::Inner;
 use crate::place::Want;
+use crate::suppose::Supposing;
 use crate::survey::Survey;
 use crossbeam_epoch as epoch;
 use freehold_core::Bytes;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
+    /// What was missing.
+    pub because: Because,
     /// Who asked.
     pub plugin: Arc<str>,
     /// The bytes that may be charged at most.
@@ -29,6 +32,28 @@ pub struct Refusal {
     pub holders: Vec<Holder>,
     /// What would help, the least first. Each by itself is enough while nobody else is at work.
     pub advice: Vec<Advice>,
+}
+
+/// What a request would still miss with all gone that may leave: bytes, or a piece long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Because {
+    /// Bytes: the rest stays, is set aside or is lent.
+    TooFew {
+        /// The most that could be charged for it.
+        at_most: Bytes,
+    },
+    /// A piece: there would be bytes enough, but what stays lies between them, and where blocks may be moved, not out of the way.
+    InPieces {
+        /// The longest piece between what stays.
+        longest: Bytes,
+    },
+}
+
+impl Default for Because {
+    fn default() -> Self {
+        Because::TooFew { at_most: Bytes::ZERO }
+    }
 }
 
 /// What may leave at one priority.
@@ -107,6 +132,11 @@ pub enum Advice {
         /// By how much.
         by: Bytes,
     },
+    /// End reservations: so much of what they set aside, and nobody uses, would be enough. One with an entry in it ends with that.
+    EndReservations {
+        /// How much is needed.
+        bytes: Bytes,
+    },
     /// End a handover, or lend less.
     EndHandover {
         /// How much is needed back.
@@ -128,19 +158,35 @@ impl Refusal {
     pub(crate) fn of(survey: &Survey, inner: &Inner, want: &Want<'_>) -> Refusal {
         let mut evictable = survey.by_priority.clone();
         evictable.sort_unstable_by_key(|at| at.priority);
-        let held = survey.staying.iter().map(|staying| staying.gives.budget).sum::<u64>() + survey.evictable.budget;
-        let reserved: u64 = survey.staying.iter().map(|staying| staying.gives.reserved()).sum();
-        let charged_to_reservations = reserved + survey.evictable.reserved();
         Refusal {
+            because: Because::of(survey, inner, want),
             plugin: want.plugin.shared_name(),
             budget: inner.budget.limit(),
             lent: inner.budget.whole() - inner.budget.limit(),
-            set_aside: Bytes(inner.budget.used().get().saturating_sub(held).saturating_sub(charged_to_reservations)),
+            set_aside: set_aside(survey, inner),
             evictable,
             holders: holders(survey, inner),
             advice: super::advice::of(survey, inner, want),
         }
     }
+}
+
+impl Because {
+    fn of(survey: &Survey, inner: &Inner, want: &Want<'_>) -> Because {
+        let now = Supposing::nothing(inner);
+        match survey.chargeable(inner, want, now) {
+            at_most if at_most < want.bytes => Because::TooFew { at_most },
+            _ => Because::InPieces { longest: survey.longest_run(inner, want, now) },
+        }
+    }
+}
+
+/// What reservations hold and nobody uses: what is charged, but for what entries hold.
+pub(super) fn set_aside(survey: &Survey, inner: &Inner) -> Bytes {
+    let held = survey.staying.iter().map(|staying| staying.gives.budget).sum::<u64>() + survey.evictable.budget;
+    let reserved = survey.staying.iter().map(|staying| staying.gives.reserved()).sum::<u64>();
+    let in_reservations = reserved + survey.evictable.reserved();
+    Bytes(inner.budget.used().get().saturating_sub(held).saturating_sub(in_reservations))
 }
 
 /// What stays, by plugin and reason.
@@ -176,6 +222,7 @@ const LINES: usize = 6;
 impl Display for Refusal {
     /// What follows the five numbers of the error.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "; {}", self.because)?;
         if !self.plugin.is_empty() {
             write!(f, "; asked by {:?}", self.plugin)?;
         }
@@ -184,7 +231,7 @@ impl Display for Refusal {
             write!(f, " with {} lent", self.lent)?;
         }
         if self.set_aside > Bytes::ZERO {
-            write!(f, ", {} of it set aside and unused", self.set_aside)?;
+            write!(f, ", {} of it set aside in reservations and unused", self.set_aside)?;
         }
         listed(f, "; evictable: ", &self.evictable)?;
         listed(f, "; staying: ", &self.holders)?;
@@ -200,6 +247,17 @@ fn listed<T: Display>(f: &mut Formatter<'_>, head: &str, items: &[T]) -> fmt::Re
     match items.len().saturating_sub(LINES) {
         0 => Ok(()),
         more => write!(f, " and {more} more"),
+    }
+}
+
+impl Display for Because {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Because::TooFew { at_most } => write!(f, "with all gone that may leave, at most {at_most} could be had"),
+            Because::InPieces { longest } => {
+                write!(f, "with all gone that may leave, no piece between what stays is longer than {longest}")
+            }
+        }
     }
 }
 
@@ -244,6 +302,7 @@ impl Display for Advice {
             Advice::UnpinAll { plugin: None, bytes } => write!(f, "unpin everything ({bytes})"),
             Advice::AllowMoves => f.write_str("allow moves: another layout would do"),
             Advice::RaiseSpillBudget { by } => write!(f, "raise the spill budget by {by}"),
+            Advice::EndReservations { bytes } => write!(f, "end reservations that hold {bytes} unused"),
             Advice::EndHandover { bytes } => write!(f, "take back {bytes} that are lent"),
             Advice::RaiseBudget { by } => write!(f, "raise the budget by {by}"),
             Advice::AskForLess { at_most } => write!(f, "ask for at most {at_most} at once"),
