@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_cuda::Error;
+use freehold_cuda::observe::Because;
 use serde::Serialize;
 
 use super::groups::Group;
@@ -16,7 +17,7 @@ const MOST_ROWS: usize = 12;
 pub(super) enum Reason {
     /// More than the budget could ever hold.
     TooLarge,
-    /// There is a hole, but its bytes are set aside for others, in a reservation.
+    /// With what is set aside for others, in a reservation, the bytes would suffice.
     SetAside,
     /// The free bytes suffice, but lie in pieces between blocks that stay.
     InPieces,
@@ -32,14 +33,12 @@ impl Reason {
     fn of(error: &Error) -> Reason {
         match error {
             Error::TooLarge { .. } => Reason::TooLarge,
-            Error::OutOfMemory { requested, free, .. } if requested <= free => Reason::InPieces,
-            Error::OutOfMemory { requested, largest_hole, .. } if requested <= largest_hole => Reason::SetAside,
-            Error::OutOfMemory { requested, free, evictable, .. }
-                if requested.get() <= free.get().saturating_add(evictable.get()) =>
-            {
-                Reason::Walled
-            }
-            Error::OutOfMemory { .. } => Reason::Held,
+            Error::OutOfMemory { requested, free, refusal, .. } => match refusal.because {
+                Because::TooFew { at_most } if *requested <= at_most + refusal.set_aside => Reason::SetAside,
+                Because::InPieces { .. } if requested <= free => Reason::InPieces,
+                Because::InPieces { .. } => Reason::Walled,
+                _ => Reason::Held,
+            },
             _ => Reason::Other,
         }
     }
