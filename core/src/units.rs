@@ -64,7 +64,7 @@ impl fmt::Display for Bytes {
             decimals => write!(f, ".{decimals:02}"),
         }?;
         write!(f, " {name}")?;
-        if hundreds % unit == 0 { Ok(()) } else { write!(f, " ({} bytes)", self.0) }
+        if hundreds.is_multiple_of(unit) { Ok(()) } else { write!(f, " ({} bytes)", self.0) }
     }
 }
 
