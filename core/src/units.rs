@@ -119,7 +119,7 @@ mod tests {
             (gib - 1, "1023.99 MiB (1073741823 bytes)"),
             (gib + gib / 2, "1.5 GiB"),
             (gib + gib / 4, "1.25 GiB"),
-            (24 * gib + gib / 20, "24.04 GiB (25823492505 bytes)"),
+            (24 * gib + gib / 20, "24.04 GiB (25823490867 bytes)"),
             (24 * gib + 5 * mib, "24 GiB (25775046656 bytes)"),
             (3 * tib, "3 TiB"),
             (u64::MAX, "16777215.99 TiB (18446744073709551615 bytes)"),
