@@ -2,7 +2,7 @@
 //!
 //! | file | answers |
 //! | --- | --- |
-//! | `refusal`, `advice` | why was this refused, and what to try |
+//! | `refusal`, `advice`, `words` | why was this refused, and what to try |
 //! | `statistics`, `collect`, `census`, `roster`, `flat` | how much, how often, for whom: in PyTorch's keys |
 //! | `metrics` | the same, to whatever exporter the program has |
 //! | `snapshot`, `picture` | what lies where, and what does not: as JSON |
@@ -27,6 +27,7 @@ mod picture;
 mod roster;
 mod snapshot;
 mod value;
+mod words;
 
 pub use log::EventLog;
 pub use refusal::{Advice, Because, EvictableAt, Holder, Refusal, Why};

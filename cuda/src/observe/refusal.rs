@@ -1,7 +1,7 @@
 //! A refusal: why there is no room, in numbers that are those of the books, and what to try.
 //!
 //! It is drawn from the survey that refused, so everything in it is of one moment; while nobody else is at work it is exact.
-//! It is made for who is refused, and costs nobody else anything.
+//! It is made for who is refused, and costs nobody else anything. How it is said: `words.rs`.
 
 use crate::inner::Inner;
 use crate::place::Want;
@@ -9,7 +9,6 @@ use crate::suppose::Supposing;
 use crate::survey::Survey;
 use crossbeam_epoch as epoch;
 use freehold_core::Bytes;
-use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 /// What stood in the way of a request. Printed by [`Error::OutOfMemory`](crate::Error::OutOfMemory); its parts are for programs.
@@ -214,98 +213,4 @@ fn holders(survey: &Survey, inner: &Inner) -> Vec<Holder> {
     }
     holders.sort_by_key(|(holder, _)| (std::cmp::Reverse(holder.bytes), holder.why));
     holders.into_iter().map(|(holder, _)| holder).collect()
-}
-
-/// More than these are summed up: a message is read by a person.
-const LINES: usize = 6;
-
-impl Display for Refusal {
-    /// What follows the five numbers of the error.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "; {}", self.because)?;
-        if !self.plugin.is_empty() {
-            write!(f, "; asked by {:?}", self.plugin)?;
-        }
-        write!(f, "; budget {}", self.budget)?;
-        if self.lent > Bytes::ZERO {
-            write!(f, " with {} lent", self.lent)?;
-        }
-        if self.set_aside > Bytes::ZERO {
-            write!(f, ", {} of it set aside in reservations and unused", self.set_aside)?;
-        }
-        listed(f, "; evictable: ", &self.evictable)?;
-        listed(f, "; staying: ", &self.holders)?;
-        listed(f, "; try: ", &self.advice)
-    }
-}
-
-/// The items with a comma between, the rest as a number.
-fn listed<T: Display>(f: &mut Formatter<'_>, head: &str, items: &[T]) -> fmt::Result {
-    for (nth, item) in items.iter().take(LINES).enumerate() {
-        write!(f, "{}{item}", if nth == 0 { head } else { ", " })?;
-    }
-    match items.len().saturating_sub(LINES) {
-        0 => Ok(()),
-        more => write!(f, " and {more} more"),
-    }
-}
-
-impl Display for Because {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Because::TooFew { at_most } => write!(f, "with all gone that may leave, at most {at_most} could be had"),
-            Because::InPieces { longest } => {
-                write!(f, "with all gone that may leave, no piece between what stays is longer than {longest}")
-            }
-        }
-    }
-}
-
-impl Display for EvictableAt {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at priority {}", self.bytes, self.priority)
-    }
-}
-
-impl Display for Holder {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Holder { plugin, why, entries, bytes, largest } = self;
-        write!(f, "{bytes} {why}")?;
-        if !plugin.is_empty() {
-            write!(f, " of {plugin:?}")?;
-        }
-        match entries {
-            1 => write!(f, " ({largest:?})"),
-            _ => write!(f, " ({entries} entries, the largest {largest:?})"),
-        }
-    }
-}
-
-impl Display for Why {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Why::Pinned => "pinned",
-            Why::Fixed => "fixed",
-            Why::Unspillable => "beyond the spill budget",
-            Why::Arriving => "arriving",
-            Why::Leaving => "leaving or moving",
-        })
-    }
-}
-
-impl Display for Advice {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Advice::Wait { bytes } => write!(f, "wait with a timeout for {bytes} on their way"),
-            Advice::Unpin { plugin, label, bytes } => write!(f, "unpin {label:?} of {plugin:?} ({bytes})"),
-            Advice::UnpinAll { plugin: Some(plugin), bytes } => write!(f, "unpin all of {plugin:?} ({bytes})"),
-            Advice::UnpinAll { plugin: None, bytes } => write!(f, "unpin everything ({bytes})"),
-            Advice::AllowMoves => f.write_str("allow moves: another layout would do"),
-            Advice::RaiseSpillBudget { by } => write!(f, "raise the spill budget by {by}"),
-            Advice::EndReservations { bytes } => write!(f, "end reservations that hold {bytes} unused"),
-            Advice::EndHandover { bytes } => write!(f, "take back {bytes} that are lent"),
-            Advice::RaiseBudget { by } => write!(f, "raise the budget by {by}"),
-            Advice::AskForLess { at_most } => write!(f, "ask for at most {at_most} at once"),
-        }
-    }
 }
