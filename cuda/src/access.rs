@@ -22,6 +22,7 @@ pub struct AccessMut<'h> {
 }
 
 impl<'h> Access<'h> {
+    #[inline]
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
         let access = Access::pin(tenancy)?;
         tenancy.tenant().streams.join_host(tenancy.device())?;
@@ -29,6 +30,7 @@ impl<'h> Access<'h> {
     }
 
     /// A guard whose bytes may still be on their way: for whoever puts a stream behind them.
+    #[inline]
     pub(crate) fn pin(tenancy: &'h Tenancy) -> Result<Self, Error> {
         tenancy.use_and_pin()?;
         Ok(Access { tenancy })
@@ -42,24 +44,28 @@ impl<'h> Access<'h> {
     /// Where the buffer is in the device's address space; valid while this guard lives. A buffer of no bytes has the
     /// address 0.
     #[must_use]
+    #[inline]
     pub fn address(&self) -> Address {
         self.span().map_or(Address(0), |span| span.address())
     }
 
     /// The address as the plain number that a kernel's argument takes.
     #[must_use]
+    #[inline]
     pub fn device_ptr(&self) -> u64 {
         self.address().0
     }
 
     /// The buffer's size as asked for.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> Bytes {
         self.tenancy.tenant().bytes
     }
 
     /// The bytes themselves, where the device is ordinary memory.
     #[must_use]
+    #[inline]
     pub fn as_host_slice(&self) -> Option<&[u8]> {
         let Some(span) = self.span() else { return Some(&[]) };
         // SAFETY: A2. We hold a pin as long as `self` is borrowed: everybody else reads at most. D1: initialised.
@@ -78,6 +84,7 @@ impl<'h> Access<'h> {
         unsafe { span.read(start, to, before) }.map_err(Error::from)
     }
 
+    #[inline]
     fn span(&self) -> Option<Span<'_>> {
         self.tenancy.inner().span(self.tenancy.tenant())
     }
@@ -90,6 +97,7 @@ impl<'h> Access<'h> {
 }
 
 impl Drop for Access<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.tenancy.unpin();
     }

@@ -133,6 +133,7 @@ impl Arena {
     }
 
     /// The memory of the block of `bytes` at `offset`, which the caller holds.
+    #[inline]
     pub(crate) fn span(&self, offset: Offset, bytes: Bytes) -> Span<'_> {
         Span { device: &*self.device, address: Address(self.base.load(Relaxed)).plus(offset.get()), bytes }
     }
@@ -161,6 +162,7 @@ impl Drop for Arena {
 }
 
 impl Span<'_> {
+    #[inline]
     pub(crate) fn address(&self) -> Address {
         self.address
     }

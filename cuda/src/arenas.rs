@@ -51,6 +51,7 @@ impl Arenas {
     }
 
     /// The arena in which somebody has a block.
+    #[inline]
     pub(crate) fn at(&self, index: u32) -> &Arena {
         self.slots[index as usize].get().expect("an arena that gave out a block exists")
     }

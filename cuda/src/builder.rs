@@ -2,7 +2,7 @@
 
 use crate::arenas::Arenas;
 use crate::budget::Budget;
-use crate::clock::{Clock, MonotonicClock};
+use crate::clock::{AnyClock, Clock};
 use crate::error::Error;
 use crate::fork;
 use crate::inner::Inner;
@@ -167,7 +167,7 @@ impl VramManagerBuilder {
             moves: self.moves,
             policy: self.policy,
             ahead: self.ahead,
-            clock: self.clock.unwrap_or_else(|| Arc::new(MonotonicClock::new())),
+            clock: AnyClock::new(self.clock),
             observer: self.observer,
             tally: Tally::default(),
             observed: Observed::new(log, &nobody),

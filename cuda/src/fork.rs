@@ -13,13 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// itself, on its only thread.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// The number of this process: a child's differs from its parent's. One load.
+/// The number of this process: a child's differs from its parent's.
 pub(crate) fn generation() -> u64 {
     static REGISTER: Once = Once::new();
-    if !REGISTER.is_completed() {
-        REGISTER.call_once(register);
-    }
+    REGISTER.call_once(register);
     FORKS.load(Relaxed)
+}
+
+/// Whether this is the process that was told this number. One load: who has a number has registered.
+#[inline]
+pub(crate) fn is_still(generation: u64) -> bool {
+    FORKS.load(Relaxed) == generation
 }
 
 #[cfg(unix)]

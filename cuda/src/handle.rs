@@ -45,6 +45,7 @@ impl VramHandle {
     /// # Errors
     /// [`Error::Released`] after `release` or the manager's close; [`Error::OutOfMemory`] where no room could be made;
     /// the source's error each time it fails (C5).
+    #[inline]
     pub fn access(&self) -> Result<Access<'_>, Error> {
         self.check()?;
         Access::new(&self.tenancy)
@@ -161,12 +162,15 @@ impl VramHandle {
         }
     }
 
+    #[inline]
     fn check(&self) -> Result<(), Error> {
-        self.tenancy.inner().check_process()?;
-        if self.released.load(Relaxed) {
-            return Err(Error::Released { key: self.key() });
-        }
-        Ok(())
+        if self.released.load(Relaxed) || !self.tenancy.inner().is_ours() { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    /// Why this handle is of no use any more.
+    #[cold]
+    fn refusal(&self) -> Error {
+        self.tenancy.inner().check_process().err().unwrap_or_else(|| Error::Released { key: self.key() })
     }
 }
 

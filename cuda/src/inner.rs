@@ -4,7 +4,7 @@ use crate::allocation::Allocation;
 use crate::arena::{Place, Span};
 use crate::arenas::Arenas;
 use crate::budget::{Budget, Reservation};
-use crate::clock::Clock;
+use crate::clock::AnyClock;
 use crate::error::Error;
 use crate::fork;
 use crate::memory::DeviceMemory;
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
     pub(crate) policy: Policy,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: AnyClock,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) tally: Tally,
     /// What was seen: counts and the log.
@@ -68,8 +68,14 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    #[inline]
     pub(crate) fn tick(&self) -> u64 {
         self.clock.tick()
+    }
+
+    /// Whether somebody wants to hear of each use of what may leave: the log, a policy that learns, who brings what comes next.
+    pub(crate) fn hears_of_uses(&self) -> bool {
+        self.observed.log.is_some() || self.policy.learns() || self.ahead > Bytes::ZERO
     }
 
     /// A size in whole granules. What was checked by `check_size` cannot wrap.
@@ -105,8 +111,9 @@ impl Inner {
     }
 
     /// E8: whether this is the process that made the manager.
+    #[inline]
     pub(crate) fn is_ours(&self) -> bool {
-        self.forks == fork::generation()
+        fork::is_still(self.forks)
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
@@ -114,6 +121,7 @@ impl Inner {
         if self.closed.load(Relaxed) { Err(Error::Closed) } else { Ok(()) }
     }
 
+    #[inline]
     pub(crate) fn check_process(&self) -> Result<(), Error> {
         if self.is_ours() { Ok(()) } else { Err(Error::Forked) }
     }
@@ -134,16 +142,26 @@ impl Inner {
     }
 
     /// The memory of a tenant that the caller has pinned or claimed; `None` for one of no bytes.
+    #[inline]
     pub(crate) fn span(&self, tenant: &Tenant) -> Option<Span<'_>> {
         tenant.place.get().map(|place| self.span_at(place, tenant.bytes))
     }
 
+    #[inline]
     pub(crate) fn span_at(&self, place: Place, bytes: Bytes) -> Span<'_> {
         self.arenas.at(place.arena).span(place.offset, bytes)
     }
 
     /// Does what a change of an entry's state has left to do: frees the memory, wakes who waits.
+    #[inline]
     pub(crate) fn settle(&self, entry: &Entry<Tenant>, follow_up: FollowUp) {
+        if follow_up.duty != Duty::None || follow_up.wake {
+            self.follow_up(entry, follow_up);
+        }
+    }
+
+    #[inline(never)]
+    fn follow_up(&self, entry: &Entry<Tenant>, follow_up: FollowUp) {
         if follow_up.duty == Duty::FreeMemory {
             self.free_place(entry);
         }

@@ -3,6 +3,7 @@
 //! A seat is taken at a thread's first count and left when the thread ends. With all seats taken, the last is shared, and
 //! there counting is a read-modify-write.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use crossbeam_utils::CachePadded;
@@ -33,16 +34,26 @@ impl<const N: usize> Cells<N> {
     /// Adds to several counts at once.
     #[inline]
     pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
-        // A thread that ends has left its seat already.
-        let seat = SEAT.try_with(|seat| seat.0).unwrap_or(STANDING);
+        match SEAT.get() {
+            seat @ ..STANDING => self.add_seated(seat, amounts),
+            _ => self.add_unseated(amounts),
+        }
+    }
+
+    #[inline]
+    fn add_seated<const M: usize>(&self, seat: usize, amounts: [(usize, u64); M]) {
         for (which, amount) in amounts {
             let count = &self.cells[seat][which];
-            if seat == STANDING {
-                count.fetch_add(amount, Relaxed);
-            } else {
-                // Relaxed: a statistic. Nobody else writes this cell: the seat is ours, and who had it before wrote before (S1).
-                count.store(count.load(Relaxed).wrapping_add(amount), Relaxed);
-            }
+            // Relaxed: a statistic. Nobody else writes this cell: the seat is ours, and who had it before wrote before (S1).
+            count.store(count.load(Relaxed).wrapping_add(amount), Relaxed);
+        }
+    }
+
+    #[inline(never)]
+    fn add_unseated<const M: usize>(&self, amounts: [(usize, u64); M]) {
+        match seat() {
+            seat @ ..STANDING => self.add_seated(seat, amounts),
+            _ => amounts.into_iter().for_each(|(which, amount)| _ = self.cells[STANDING][which].fetch_add(amount, Relaxed)),
         }
     }
 
@@ -62,11 +73,25 @@ impl<const N: usize> std::fmt::Debug for Cells<N> {
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 const _: () = assert!(SEATS < 64);
 
-struct Seat(usize);
+/// What `SEAT` says of a thread that has not counted yet.
+const UNASKED: usize = STANDING + 1;
 
 thread_local! {
-    static SEAT: Seat = Seat::take();
+    // Two cells: what is read at each count has nothing to drop and nothing to make, and is one load.
+    static SEAT: Cell<usize> = const { Cell::new(UNASKED) };
+    static TAKEN_HERE: Seat = Seat::take();
 }
+
+/// This thread's seat, taken now where it was never asked for one.
+fn seat() -> usize {
+    if SEAT.get() == UNASKED {
+        // A thread that ends has left its seat already.
+        SEAT.set(TAKEN_HERE.try_with(|seat| seat.0).unwrap_or(STANDING));
+    }
+    SEAT.get()
+}
+
+struct Seat(usize);
 
 impl Seat {
     fn take() -> Seat {
@@ -81,6 +106,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        SEAT.set(STANDING); // what this thread still counts, it counts standing
         if self.0 != STANDING {
             // Release: S1, pairs with the Acquire in `take`.
             TAKEN.fetch_and(!(1 << self.0), Release);

@@ -20,6 +20,8 @@ pub(crate) struct Tenancy {
     inner: Arc<Inner>,
     // `None` only inside `drop`, which hands the owner back to the table.
     owner: Option<Owner<Tenant>>,
+    /// Whether anybody wants to hear of its uses: the log, a policy that learns, whoever brings what comes next.
+    heard: bool,
     source: Option<Arc<dyn Source>>,
     // Relaxed: it only says whether a first load ever came to its end.
     loaded: AtomicBool,
@@ -38,9 +40,12 @@ impl Tenancy {
             Backing::Source(source) => Some(Arc::clone(source)),
             Backing::Spill | Backing::Fixed => None,
         };
+        // What never leaves is nothing to learn from: it would only blur the count of what does.
+        let heard = owner.payload().departure != Departure::Fixed && inner.hears_of_uses();
         Tenancy {
             inner: Arc::clone(inner),
             owner: Some(owner),
+            heard,
             source,
             loaded: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -50,18 +55,22 @@ impl Tenancy {
         }
     }
 
+    #[inline]
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
 
+    #[inline]
     pub(crate) fn device(&self) -> &dyn DeviceMemory {
         &*self.inner.device
     }
 
+    #[inline]
     pub(crate) fn entry(&self) -> &Entry<Tenant> {
         self.owner.as_ref().expect("a tenancy owns its entry until it is dropped")
     }
 
+    #[inline]
     pub(crate) fn tenant(&self) -> &Tenant {
         self.entry().payload()
     }
@@ -95,49 +104,59 @@ impl Tenancy {
     /// Makes the entry the hottest.
     pub(crate) fn touch(&self) {
         let tick = self.inner.tick();
-        self.learn(tick);
+        if self.heard {
+            self.learn(tick);
+        }
         self.entry().touch(tick);
     }
 
-    /// Pins the entry and makes it the hottest.
+    /// Pins the entry, bringing its content back first where that is needed, and makes it the hottest. On a resident entry of
+    /// which nobody wants to hear: the clock, one compare-exchange, and two plain stores that say when and how often.
     ///
-    /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where. Once
-    /// it is there, `finish` of `materialise` has noted a later tick than ours.
+    /// The clock first: it is the caller's, and may panic.
+    #[inline]
     pub(crate) fn use_and_pin(&self) -> Result<(), Error> {
-        self.inner.saw_use(self.entry());
-        let tick = self.inner.tick();
+        if self.heard {
+            return self.tell_and_pin();
+        }
+        let (tick, entry) = (self.inner.tick(), self.entry());
+        if entry.residency().try_pin() != Pin::Pinned {
+            return self.inner.pin_slow(self); // `finish` of `materialise` notes a later tick than ours
+        }
+        entry.payload().plugin.hit();
+        entry.touch(tick);
+        Ok(())
+    }
+
+    /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where.
+    #[inline(never)]
+    fn tell_and_pin(&self) -> Result<(), Error> {
+        let (tick, entry) = (self.inner.tick(), self.entry());
+        self.inner.saw_use(entry);
         self.learn(tick);
-        self.pin()?;
-        self.entry().touch(tick);
-        if self.inner.ahead > Bytes::ZERO && self.tenant().early.used() {
+        match entry.residency().try_pin() {
+            Pin::Pinned => entry.payload().plugin.hit(),
+            _ => self.inner.pin_slow(self)?,
+        }
+        entry.touch(tick);
+        if self.inner.ahead > Bytes::ZERO && entry.payload().early.used() {
             self.inner.ask_ahead();
         }
         Ok(())
     }
 
-    /// What never leaves is nothing to learn from: it would only blur the count of what does.
     fn learn(&self, tick: u64) {
-        let tenant = self.tenant();
-        if self.inner.policy.learns() && tenant.departure != Departure::Fixed {
+        if self.inner.policy.learns() {
+            let tenant = self.tenant();
             tenant.plugin.learn().note(tick, &tenant.beat);
         }
     }
 
-    /// Pins the entry, bringing its content back first where that is needed. On a resident entry: one load, one CAS.
-    pub(crate) fn pin(&self) -> Result<(), Error> {
-        match self.entry().residency().try_pin() {
-            Pin::Pinned => {
-                self.tenant().plugin.hit();
-                Ok(())
-            }
-            _ => self.inner.pin_slow(self),
-        }
-    }
-
     /// Ends one pin. One RMW, unless it was the last of a released entry or somebody waits for it.
+    #[inline]
     pub(crate) fn unpin(&self) {
-        let settled = self.entry().residency().unpin();
-        self.inner.settle(self.entry(), settled);
+        let entry = self.entry();
+        self.inner.settle(entry, entry.residency().unpin());
     }
 
     /// Gives the memory up: at once, or when the last pin or the operation in progress ends. Idempotent.

@@ -82,6 +82,7 @@ impl PlaceCell {
         PlaceCell { offset: AtomicU64::new(0), arena: AtomicU64::new(NOWHERE) }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> Option<Place> {
         let arena = self.arena.load(Relaxed);
         let offset = Offset(self.offset.load(Relaxed));

@@ -42,6 +42,7 @@ impl<T> Entry<T> {
 
     /// The name by which the table finds it.
     #[must_use]
+    #[inline]
     pub fn key(&self) -> HandleKey {
         self.shared.key
     }
@@ -49,24 +50,28 @@ impl<T> Entry<T> {
     /// Its number in the order of insertion: never given twice in the life of a table. It breaks ties between entries of
     /// equal priority and use (B5).
     #[must_use]
+    #[inline]
     pub fn id(&self) -> u64 {
         self.shared.id
     }
 
     /// What the caller put in.
     #[must_use]
+    #[inline]
     pub fn payload(&self) -> &T {
         &self.payload
     }
 
     /// Who may touch its bytes now.
     #[must_use]
+    #[inline]
     pub fn residency(&self) -> &ResidencyWord {
         &self.shared.residency
     }
 
     /// Lower leaves first.
     #[must_use]
+    #[inline]
     pub fn priority(&self) -> i32 {
         // Relaxed: a number that a scan compares; nothing is read on the strength of it.
         self.shared.priority.load(Ordering::Relaxed)
@@ -80,6 +85,7 @@ impl<T> Entry<T> {
 
     /// The tick of the latest use.
     #[must_use]
+    #[inline]
     pub fn last_use(&self) -> u64 {
         // Relaxed: as in `priority`.
         self.shared.last_use.load(Ordering::Relaxed)
@@ -90,6 +96,7 @@ impl<T> Entry<T> {
     ///
     /// Of two threads that note their ticks in the same instant the earlier may win, and nobody can tell their uses apart:
     /// a read-modify-write would decide it, and cost as much again as the pin.
+    #[inline]
     pub fn touch(&self, tick: u64) {
         if self.last_use() < tick {
             // Relaxed: as in `priority`.
@@ -127,6 +134,8 @@ impl<T> Owner<T> {
 
 impl<T> Deref for Owner<T> {
     type Target = Entry<T>;
+
+    #[inline]
     fn deref(&self) -> &Entry<T> {
         &self.0
     }

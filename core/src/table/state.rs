@@ -59,17 +59,22 @@ impl State {
     pub const ABSENT: State = State(Residency::Absent as u64);
     /// The most common state an access meets: on the device, clean, nobody else using it.
     pub const RESIDENT: State = State(Residency::Resident as u64);
+    /// What a pin makes of [`RESIDENT`](Self::RESIDENT).
+    pub(super) const PINNED_ONCE: State = State(Residency::Resident as u64 + ONE_PIN);
 
+    #[inline]
     pub(super) const fn from_bits(bits: u64) -> State {
         State(bits)
     }
 
+    #[inline]
     pub(super) const fn to_bits(self) -> u64 {
         self.0
     }
 
     /// Where the bytes are.
     #[must_use]
+    #[inline]
     pub const fn residency(self) -> Residency {
         match self.0 & RESIDENCY {
             0 => Residency::Absent,
@@ -82,40 +87,47 @@ impl State {
 
     /// How many pins forbid eviction. They nest (B7), and 56 bits of them do not run out.
     #[must_use]
+    #[inline]
     pub const fn pins(self) -> u64 {
         self.0 / ONE_PIN
     }
 
     /// Whether the owner has let go, whatever is still to be finished.
     #[must_use]
+    #[inline]
     pub const fn is_released(self) -> bool {
         self.has(RELEASED)
     }
 
     /// Whether somebody waits to be woken by the next transition.
     #[must_use]
+    #[inline]
     pub const fn is_wanted(self) -> bool {
         self.has(WANTED)
     }
 
     /// Whether the bytes on the device were written and the backing source has not got them (C11).
     #[must_use]
+    #[inline]
     pub const fn is_dirty(self) -> bool {
         self.has(DIRTY)
     }
 
     /// Whether an eviction could begin: resident, nobody using it, its owner still there.
     #[must_use]
+    #[inline]
     pub const fn is_evictable(self) -> bool {
         matches!(self.residency(), Residency::Resident) && self.pins() == 0 && !self.is_released()
     }
 
     /// Whether one thread has the entry to itself, to bring the bytes or to take them away (R2).
     #[must_use]
+    #[inline]
     pub const fn is_busy(self) -> bool {
         matches!(self.residency(), Residency::Materialising | Residency::Evicting)
     }
 
+    #[inline]
     const fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
@@ -132,6 +144,7 @@ impl State {
 
 /// The transitions. `None`: not from here.
 impl State {
+    #[inline]
     pub(super) fn pin(self) -> Option<State> {
         let pinnable = matches!(self.residency(), Residency::Resident) && !self.is_released();
         pinnable.then(|| State(self.0.checked_add(ONE_PIN).expect("an entry has fewer than 2^56 pins")))
@@ -166,6 +179,12 @@ impl State {
 
     pub(super) fn release(self) -> Option<State> {
         State(self.0 | RELEASED).when(!self.is_released())
+    }
+
+    /// Whether an unpin that found this leaves nobody anything to do, whether or not it was the last.
+    #[inline]
+    pub(super) const fn unpins_quietly(self) -> bool {
+        self.0 >= ONE_PIN && !self.has(RELEASED | WANTED)
     }
 
     /// What the last unpin leaves to be decided: nothing, if it was not the last after all or another has decided.
