@@ -6,13 +6,13 @@
 use crate::arena::Span;
 use crate::error::Error;
 use crate::memory::Address;
-use crate::tenancy::Tenancy;
+use crate::tenancy::{Pinned, Tenancy};
 use freehold_core::Bytes;
 
 /// Shared, reading access to a pinned buffer. Pins nest: any number of guards of one handle may live at once.
 #[derive(Debug)]
 pub struct Access<'h> {
-    tenancy: &'h Tenancy,
+    pinned: Pinned<'h>,
 }
 
 /// Exclusive, writing access to a pinned buffer.
@@ -22,23 +22,26 @@ pub struct AccessMut<'h> {
 }
 
 impl<'h> Access<'h> {
-    #[inline]
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
         let access = Access::pin(tenancy)?;
         tenancy.tenant().streams.join_host(tenancy.device())?;
         Ok(access)
     }
 
-    /// A guard whose bytes may still be on their way: for whoever puts a stream behind them.
+    /// As `new`, where that is nothing but a pin.
     #[inline]
-    pub(crate) fn pin(tenancy: &'h Tenancy) -> Result<Self, Error> {
-        tenancy.use_and_pin()?;
-        Ok(Access { tenancy })
+    pub(crate) fn at_hand(tenancy: &'h Tenancy) -> Option<Self> {
+        tenancy.use_at_hand().map(|pinned| Access { pinned })
     }
 
-    #[cfg(feature = "cuda")]
+    /// A guard whose bytes may still be on their way: for whoever puts a stream behind them.
+    pub(crate) fn pin(tenancy: &'h Tenancy) -> Result<Self, Error> {
+        Ok(Access { pinned: tenancy.use_and_pin()? })
+    }
+
+    #[inline]
     pub(crate) fn tenancy(&self) -> &'h Tenancy {
-        self.tenancy
+        self.pinned.tenancy()
     }
 
     /// Where the buffer is in the device's address space; valid while this guard lives. A buffer of no bytes has the
@@ -60,7 +63,7 @@ impl<'h> Access<'h> {
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> Bytes {
-        self.tenancy.tenant().bytes
+        self.tenancy().tenant().bytes
     }
 
     /// The bytes themselves, where the device is ordinary memory.
@@ -79,27 +82,20 @@ impl<'h> Access<'h> {
     pub fn read(&self, start: u64, to: &mut [u8]) -> Result<(), Error> {
         self.check(start, to.len())?;
         let Some(span) = self.span() else { return Ok(()) };
-        let before = self.tenancy.tenant().streams.before();
+        let before = self.tenancy().tenant().streams.before();
         // SAFETY: A2. We hold a pin: nobody writes, but those before us.
         unsafe { span.read(start, to, before) }.map_err(Error::from)
     }
 
     #[inline]
     fn span(&self) -> Option<Span<'_>> {
-        self.tenancy.inner().span(self.tenancy.tenant())
+        self.tenancy().inner().span(self.tenancy().tenant())
     }
 
     fn check(&self, start: u64, length: usize) -> Result<(), Error> {
         let (length, buffer) = (Bytes(length as u64), self.bytes());
         let fits = start.checked_add(length.get()).is_some_and(|end| end <= buffer.get());
         if fits { Ok(()) } else { Err(Error::OutOfRange { start, length, buffer }) }
-    }
-}
-
-impl Drop for Access<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.tenancy.unpin();
     }
 }
 
@@ -144,7 +140,7 @@ impl<'h> AccessMut<'h> {
     pub fn write(&mut self, start: u64, from: &[u8]) -> Result<(), Error> {
         self.shared.check(start, from.len())?;
         let Some(span) = self.shared.span() else { return Ok(()) };
-        let (streams, device) = (&self.shared.tenancy.tenant().streams, self.shared.tenancy.device());
+        let (streams, device) = (&self.shared.tenancy().tenant().streams, self.shared.tenancy().device());
         // SAFETY: A2. We hold a pin and borrow the only handle exclusively: no other guard exists.
         unsafe { span.write(start, from, streams) }?;
         streams.join_host(device).map_err(Error::from)

@@ -47,8 +47,8 @@ impl VramHandle {
     /// the source's error each time it fails (C5).
     #[inline]
     pub fn access(&self) -> Result<Access<'_>, Error> {
-        self.check()?;
-        Access::new(&self.tenancy)
+        let at_hand = if self.is_released() { None } else { Access::at_hand(&self.tenancy) };
+        at_hand.map_or_else(|| self.access_wherever(), Ok)
     }
 
     /// As [`access`](Self::access), but where no room can be made for an evicted entry, waits for it, for `timeout` at most
@@ -162,15 +162,21 @@ impl VramHandle {
         }
     }
 
-    #[inline]
-    fn check(&self) -> Result<(), Error> {
-        if self.released.load(Relaxed) || !self.tenancy.inner().is_ours() { Err(self.refusal()) } else { Ok(()) }
+    /// `access` where the bytes are not at hand, or somebody wants to hear of it, or it is refused.
+    #[inline(never)]
+    fn access_wherever(&self) -> Result<Access<'_>, Error> {
+        self.check()?;
+        Access::new(&self.tenancy)
     }
 
-    /// Why this handle is of no use any more.
-    #[cold]
-    fn refusal(&self) -> Error {
-        self.tenancy.inner().check_process().err().unwrap_or_else(|| Error::Released { key: self.key() })
+    fn check(&self) -> Result<(), Error> {
+        self.tenancy.inner().check_process()?;
+        if self.is_released() { Err(Error::Released { key: self.key() }) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn is_released(&self) -> bool {
+        self.released.load(Relaxed)
     }
 }
 

@@ -28,33 +28,38 @@ impl<const N: usize> Cells<N> {
     /// Adds one to a count.
     #[inline]
     pub(crate) fn count(&self, which: usize) {
-        self.add([(which, 1)]);
-    }
-
-    /// Adds to several counts at once.
-    #[inline]
-    pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
         match SEAT.get() {
-            seat @ ..STANDING => self.add_seated(seat, amounts),
-            _ => self.add_unseated(amounts),
+            seat @ ..STANDING => self.add_seated(seat, which, 1),
+            _ => self.add_slowly(which),
         }
     }
 
-    #[inline]
-    fn add_seated<const M: usize>(&self, seat: usize, amounts: [(usize, u64); M]) {
+    /// Adds to several counts at once.
+    pub(crate) fn add<const M: usize>(&self, amounts: [(usize, u64); M]) {
+        let seat = seat();
         for (which, amount) in amounts {
-            let count = &self.cells[seat][which];
-            // Relaxed: a statistic. Nobody else writes this cell: the seat is ours, and who had it before wrote before (S1).
-            count.store(count.load(Relaxed).wrapping_add(amount), Relaxed);
+            self.add_from(seat, which, amount);
         }
     }
 
     #[inline(never)]
-    fn add_unseated<const M: usize>(&self, amounts: [(usize, u64); M]) {
-        match seat() {
-            seat @ ..STANDING => self.add_seated(seat, amounts),
-            _ => amounts.into_iter().for_each(|(which, amount)| _ = self.cells[STANDING][which].fetch_add(amount, Relaxed)),
+    fn add_slowly(&self, which: usize) {
+        self.add_from(seat(), which, 1);
+    }
+
+    fn add_from(&self, seat: usize, which: usize, amount: u64) {
+        if seat < STANDING {
+            self.add_seated(seat, which, amount);
+        } else {
+            self.cells[STANDING][which].fetch_add(amount, Relaxed); // Relaxed: a statistic.
         }
+    }
+
+    #[inline]
+    fn add_seated(&self, seat: usize, which: usize, amount: u64) {
+        let count = &self.cells[seat][which];
+        // Relaxed: a statistic. Nobody else writes this cell: the seat is ours, and who had it before wrote before (S1).
+        count.store(count.load(Relaxed).wrapping_add(amount), Relaxed);
     }
 
     /// What all have counted.

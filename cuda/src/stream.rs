@@ -167,17 +167,13 @@ impl StreamUse {
     }
 
     /// The host waits until the bytes are there. Afterwards nobody has to wait for them any more. Under a pin.
-    #[inline]
     pub(crate) fn join_host(&self, device: &dyn DeviceMemory) -> Result<(), DeviceError> {
         let before = self.before();
-        if before.is_empty() { Ok(()) } else { self.await_on_host(before, device) }
-    }
-
-    #[inline(never)]
-    fn await_on_host(&self, before: StreamSet, device: &dyn DeviceMemory) -> Result<(), DeviceError> {
-        device.wait(before)?;
-        // Of two hosts that wait at once both store the same.
-        self.before.store(0, Relaxed);
+        if !before.is_empty() {
+            device.wait(before)?;
+            // Of two hosts that wait at once both store the same.
+            self.before.store(0, Relaxed);
+        }
         Ok(())
     }
 

@@ -110,39 +110,46 @@ impl Tenancy {
         self.entry().touch(tick);
     }
 
-    /// Pins the entry, bringing its content back first where that is needed, and makes it the hottest. On a resident entry of
-    /// which nobody wants to hear: the clock, one compare-exchange, and two plain stores that say when and how often.
-    ///
-    /// The clock first: it is the caller's, and may panic.
+    /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read and nobody wants to
+    /// hear of it: the clock, one compare-exchange, and two plain stores that say how often and when. Otherwise nothing is done.
     #[inline]
-    pub(crate) fn use_and_pin(&self) -> Result<(), Error> {
-        if self.heard {
-            return self.tell_and_pin();
+    pub(crate) fn use_at_hand(&self) -> Option<Pinned<'_>> {
+        if self.heard || !self.inner.is_ours() {
+            return None;
         }
         let (tick, entry) = (self.inner.tick(), self.entry());
         if entry.residency().try_pin() != Pin::Pinned {
-            return self.inner.pin_slow(self); // `finish` of `materialise` notes a later tick than ours
+            return None;
+        }
+        let pinned = Pinned(self);
+        if !entry.payload().streams.before().is_empty() {
+            return None;
         }
         entry.payload().plugin.hit();
         entry.touch(tick);
-        Ok(())
+        Some(pinned)
     }
 
-    /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where.
-    #[inline(never)]
-    fn tell_and_pin(&self) -> Result<(), Error> {
+    /// Pins the entry, bringing its content back first where that is needed, and makes it the hottest.
+    ///
+    /// The policy hears of the use first: where room must be made for it, its plugin is known to be at work, and where. The
+    /// clock comes before the pin: it is the caller's, and may panic.
+    pub(crate) fn use_and_pin(&self) -> Result<Pinned<'_>, Error> {
         let (tick, entry) = (self.inner.tick(), self.entry());
-        self.inner.saw_use(entry);
-        self.learn(tick);
+        if self.heard {
+            self.inner.saw_use(entry);
+            self.learn(tick);
+        }
         match entry.residency().try_pin() {
             Pin::Pinned => entry.payload().plugin.hit(),
             _ => self.inner.pin_slow(self)?,
         }
-        entry.touch(tick);
+        let pinned = Pinned(self);
+        entry.touch(tick); // where it had to be brought, that noted a later tick
         if self.inner.ahead > Bytes::ZERO && entry.payload().early.used() {
             self.inner.ask_ahead();
         }
-        Ok(())
+        Ok(pinned)
     }
 
     fn learn(&self, tick: u64) {
@@ -150,13 +157,6 @@ impl Tenancy {
             let tenant = self.tenant();
             tenant.plugin.learn().note(tick, &tenant.beat);
         }
-    }
-
-    /// Ends one pin. One RMW, unless it was the last of a released entry or somebody waits for it.
-    #[inline]
-    pub(crate) fn unpin(&self) {
-        let entry = self.entry();
-        self.inner.settle(entry, entry.residency().unpin());
     }
 
     /// Gives the memory up: at once, or when the last pin or the operation in progress ends. Idempotent.
@@ -168,6 +168,25 @@ impl Tenancy {
         }
         let settled = self.entry().residency().release();
         self.inner.conclude(self.entry(), settled);
+    }
+}
+
+/// One pin. Ending it is one RMW, unless it was the last of a released entry or somebody waits for it.
+#[derive(Debug)]
+pub(crate) struct Pinned<'h>(&'h Tenancy);
+
+impl<'h> Pinned<'h> {
+    #[inline]
+    pub(crate) fn tenancy(&self) -> &'h Tenancy {
+        self.0
+    }
+}
+
+impl Drop for Pinned<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let entry = self.0.entry();
+        self.0.inner.settle(entry, entry.residency().unpin());
     }
 }
 
