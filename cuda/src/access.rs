@@ -29,7 +29,7 @@ impl<'h> Access<'h> {
     }
 
     /// As `new`, where that is nothing but a pin.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_hand(tenancy: &'h Tenancy) -> Option<Self> {
         tenancy.use_at_hand().map(|pinned| Access { pinned })
     }

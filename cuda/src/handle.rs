@@ -45,10 +45,14 @@ impl VramHandle {
     /// # Errors
     /// [`Error::Released`] after `release` or the manager's close; [`Error::OutOfMemory`] where no room could be made;
     /// the source's error each time it fails (C5).
-    #[inline]
+    #[inline(always)]
     pub fn access(&self) -> Result<Access<'_>, Error> {
-        let at_hand = if self.is_released() { None } else { Access::at_hand(&self.tenancy) };
-        at_hand.map_or_else(|| self.access_wherever(), Ok)
+        if !self.is_released()
+            && let Some(access) = Access::at_hand(&self.tenancy)
+        {
+            return Ok(access);
+        }
+        self.access_wherever()
     }
 
     /// As [`access`](Self::access), but where no room can be made for an evicted entry, waits for it, for `timeout` at most

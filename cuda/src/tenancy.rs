@@ -112,7 +112,7 @@ impl Tenancy {
 
     /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read and nobody wants to
     /// hear of it: the clock, one compare-exchange, and two plain stores that say how often and when. Otherwise nothing is done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn use_at_hand(&self) -> Option<Pinned<'_>> {
         if self.heard || !self.inner.is_ours() {
             return None;
