@@ -49,7 +49,7 @@ impl<'h> Access<'h> {
     #[must_use]
     #[inline]
     pub fn address(&self) -> Address {
-        self.span().map_or(Address(0), |span| span.address())
+        self.tenancy().tenant().place.address()
     }
 
     /// The address as the plain number that a kernel's argument takes.

@@ -24,11 +24,12 @@ pub struct MonotonicClock {
 }
 
 impl MonotonicClock {
-    /// A clock that starts at tick 0 now.
+    /// A clock that started some seconds ago: the counters of two processors may differ a little, and none is to be before the
+    /// start.
     #[must_use]
     pub fn new() -> Self {
         let clock = quanta::Clock::new();
-        let (start, scale) = (clock.raw(), clock.delta_as_nanos(0, 1 << 32));
+        let (start, scale) = (clock.raw().wrapping_sub(1 << 32), clock.delta_as_nanos(0, 1 << 32));
         MonotonicClock { clock, start, scale }
     }
 }
@@ -42,8 +43,7 @@ impl Default for MonotonicClock {
 impl Clock for MonotonicClock {
     #[inline]
     fn tick(&self) -> u64 {
-        // Counters of two cores may differ a little: nothing is before the start.
-        let passed = self.clock.raw().saturating_sub(self.start);
+        let passed = self.clock.raw().wrapping_sub(self.start);
         (u128::from(passed) * u128::from(self.scale) >> 32) as u64
     }
 }

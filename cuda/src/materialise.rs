@@ -98,9 +98,9 @@ impl Inner {
         if let Some(place) = place {
             let arena = self.arenas.at(place.arena);
             tenant.streams.begin(arena.earlier_users(place.offset, self.reserved(tenant.bytes)));
-            tenant.place.set(place);
+            let span = self.span_at(place, tenant.bytes);
+            tenant.place.set(place, span.address());
             self.saw_placed(tenancy.entry(), place);
-            let span = self.span(tenant).expect("the place was just set");
             filled = claimed.fill(&span)?;
         }
         tenancy.note_loaded();

@@ -95,7 +95,7 @@ impl Inner {
         arena.note_users(step.from, step.bytes, behind);
         tenant.streams.begin(behind);
         let there = Place { offset: step.to, ..place };
-        tenant.place.set(there);
+        tenant.place.set(there, to.address());
         leaving.mend();
         self.saw_moved(entry, place, there);
         drop(leaving);

@@ -6,7 +6,7 @@
 use crate::allocation::{Allocation, Backing};
 use crate::arena::Place;
 use crate::budget::{Account, Charge, Reservation};
-use crate::memory::DeviceError;
+use crate::memory::{Address, DeviceError};
 use crate::plugin::Plugin;
 use crate::policy::BeatCell;
 use crate::spill::Spilled;
@@ -69,6 +69,8 @@ pub(crate) struct Tenant {
 pub(crate) struct PlaceCell {
     offset: AtomicU64,
     arena: AtomicU64,
+    /// What the arena makes of it, so that an access need not ask there; 0 while there is no memory.
+    address: AtomicU64,
 }
 
 /// The arena word of an entry that has no memory.
@@ -79,10 +81,9 @@ const RESERVED: u64 = 1 << 32;
 
 impl PlaceCell {
     fn nowhere() -> Self {
-        PlaceCell { offset: AtomicU64::new(0), arena: AtomicU64::new(NOWHERE) }
+        PlaceCell { offset: AtomicU64::new(0), arena: AtomicU64::new(NOWHERE), address: AtomicU64::new(0) }
     }
 
-    #[inline]
     pub(crate) fn get(&self) -> Option<Place> {
         let arena = self.arena.load(Relaxed);
         let offset = Offset(self.offset.load(Relaxed));
@@ -90,15 +91,22 @@ impl PlaceCell {
         (arena != NOWHERE).then_some(Place { arena: arena as u32, offset, charge })
     }
 
-    pub(crate) fn set(&self, place: Place) {
+    #[inline]
+    pub(crate) fn address(&self) -> Address {
+        Address(self.address.load(Relaxed))
+    }
+
+    pub(crate) fn set(&self, place: Place, address: Address) {
         self.offset.store(place.offset.get(), Relaxed);
         let charge = if place.charge == Charge::Reservation { RESERVED } else { 0 };
         self.arena.store(u64::from(place.arena) | charge, Relaxed);
+        self.address.store(address.0, Relaxed);
     }
 
     pub(crate) fn take(&self) -> Option<Place> {
         let place = self.get();
         self.arena.store(NOWHERE, Relaxed);
+        self.address.store(0, Relaxed);
         place
     }
 }

@@ -64,7 +64,10 @@ impl ResidencyWord {
     pub fn unpin(&self) -> FollowUp {
         // Release W2: pairs with the AcqRel of whoever evicts or frees next; our use of the bytes is over before that.
         let before = State::from_bits(self.0.fetch_sub(ONE_PIN, Ordering::Release));
-        if before.unpins_quietly() { FollowUp::NOTHING } else { self.after_unpin(before) }
+        if before.pins() == 0 || before.is_released() || before.is_wanted() {
+            return self.after_unpin(before);
+        }
+        FollowUp::NOTHING
     }
 
     /// Claims an absent entry, to bring its bytes: one of all who try at once wins (C4).

@@ -181,12 +181,6 @@ impl State {
         State(self.0 | RELEASED).when(!self.is_released())
     }
 
-    /// Whether an unpin that found this leaves nobody anything to do, whether or not it was the last.
-    #[inline]
-    pub(super) const fn unpins_quietly(self) -> bool {
-        self.0 >= ONE_PIN && !self.has(RELEASED | WANTED)
-    }
-
     /// What the last unpin leaves to be decided: nothing, if it was not the last after all or another has decided.
     pub(super) fn last_unpin(self) -> Option<State> {
         let undecided = self.is_released() || self.is_wanted();
