@@ -22,6 +22,7 @@ pub struct AccessMut<'h> {
 }
 
 impl<'h> Access<'h> {
+    #[inline(never)]
     pub(crate) fn new(tenancy: &'h Tenancy) -> Result<Self, Error> {
         let access = Access::pin(tenancy)?;
         tenancy.tenant().streams.join_host(tenancy.device())?;

@@ -167,7 +167,7 @@ impl VramHandle {
     }
 
     /// `access` where the bytes are not at hand, or somebody wants to hear of it, or it is refused.
-    #[inline(never)]
+    #[cold]
     fn access_wherever(&self) -> Result<Access<'_>, Error> {
         self.check()?;
         Access::new(&self.tenancy)

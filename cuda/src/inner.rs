@@ -160,7 +160,7 @@ impl Inner {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn follow_up(&self, entry: &Entry<Tenant>, follow_up: FollowUp) {
         if follow_up.duty == Duty::FreeMemory {
             self.free_place(entry);

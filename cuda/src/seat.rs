@@ -42,7 +42,7 @@ impl<const N: usize> Cells<N> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn add_slowly(&self, which: usize) {
         self.add_from(seat(), which, 1);
     }

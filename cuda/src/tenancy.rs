@@ -123,7 +123,7 @@ impl Tenancy {
         }
         let pinned = Pinned(self);
         if !entry.payload().streams.before().is_empty() {
-            return None;
+            return pinned.give_up();
         }
         entry.payload().plugin.hit();
         // The clock after the pin: the other way round its scaling delays the pin, and the pair takes 5% longer.
@@ -180,6 +180,12 @@ impl<'h> Pinned<'h> {
     #[inline]
     pub(crate) fn tenancy(&self) -> &'h Tenancy {
         self.0
+    }
+
+    /// It is of no use.
+    #[cold]
+    fn give_up<T>(self) -> Option<T> {
+        None
     }
 }
 

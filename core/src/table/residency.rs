@@ -151,7 +151,7 @@ impl ResidencyWord {
     }
 
     /// The first guess was wrong: another state from which there is a pin, or none.
-    #[inline(never)]
+    #[cold]
     fn pin_what_is_there(&self, mut seen: State) -> Pin {
         while let Some(pinned) = seen.pin() {
             match self.try_pin_from(seen, pinned) {
@@ -172,7 +172,7 @@ impl ResidencyWord {
     }
 
     /// An unpin that may have been the last of a released or wanted entry, or one too many.
-    #[inline(never)]
+    #[cold]
     fn after_unpin(&self, before: State) -> FollowUp {
         assert!(before.pins() > 0, "unpin of an entry that is {before:?}");
         if before.pins() > 1 {
