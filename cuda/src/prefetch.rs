@@ -138,6 +138,7 @@ fn start() -> std::io::Result<SyncSender<Job>> {
 
 impl Inner {
     /// Asks the worker to bring what comes next, where that is wanted and it was not asked already.
+    #[cold]
     pub(crate) fn ask_ahead(self: &Arc<Self>) {
         // Relaxed: it only keeps the request from standing in the queue twice.
         if self.ahead == Bytes::ZERO || self.prefetcher.asked_ahead.swap(true, Relaxed) {

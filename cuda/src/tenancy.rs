@@ -104,21 +104,16 @@ impl Tenancy {
     /// Makes the entry the hottest.
     pub(crate) fn touch(&self) {
         let tick = self.inner.tick();
-        if self.heard {
-            self.learn(tick);
-        }
+        self.learn(tick);
         self.entry().touch(tick);
     }
 
-    /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read and nobody wants to
-    /// hear of it: one compare-exchange, the clock, and two plain stores that say how often and when. Otherwise nothing is done.
+    /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read: one
+    /// compare-exchange, the clock, and two plain stores that say how often and when. Otherwise nothing is done.
     #[inline(always)]
     pub(crate) fn use_at_hand(&self) -> Option<Pinned<'_>> {
-        if self.heard || !self.inner.is_ours() {
-            return None;
-        }
         let entry = self.entry();
-        if entry.residency().try_pin() != Pin::Pinned {
+        if !self.inner.is_ours() || entry.residency().try_pin() != Pin::Pinned {
             return None;
         }
         let pinned = Pinned(self);
@@ -126,8 +121,12 @@ impl Tenancy {
             return pinned.give_up();
         }
         entry.payload().plugin.hit();
-        // The clock after the pin: the other way round its scaling delays the pin, and the pair takes 5% longer.
-        entry.touch(self.inner.tick());
+        // The clock after the pin: the other way round the pin waits for it, and the pair takes 5% longer.
+        let tick = self.inner.tick();
+        entry.touch(tick);
+        if self.heard {
+            self.tell_at_hand(tick);
+        }
         Some(pinned)
     }
 
@@ -137,26 +136,43 @@ impl Tenancy {
     /// clock comes before the pin: it is the caller's, and may panic.
     pub(crate) fn use_and_pin(&self) -> Result<Pinned<'_>, Error> {
         let (tick, entry) = (self.inner.tick(), self.entry());
-        if self.heard {
-            self.inner.saw_use(entry);
-            self.learn(tick);
-        }
+        self.tell(tick);
         match entry.residency().try_pin() {
             Pin::Pinned => entry.payload().plugin.hit(),
             _ => self.inner.pin_slow(self)?,
         }
         let pinned = Pinned(self);
         entry.touch(tick); // where it had to be brought, that noted a later tick
-        if self.inner.ahead > Bytes::ZERO && entry.payload().early.used() {
-            self.inner.ask_ahead();
-        }
+        self.tell_first();
         Ok(pinned)
     }
 
+    #[inline(never)]
+    fn tell_at_hand(&self, tick: u64) {
+        self.tell(tick);
+        self.tell_first();
+    }
+
+    /// Tells the log and the policy of a use.
+    #[inline]
+    fn tell(&self, tick: u64) {
+        self.inner.saw_use(self.entry());
+        self.learn(tick);
+    }
+
+    #[inline]
     fn learn(&self, tick: u64) {
-        if self.inner.policy.learns() {
-            let tenant = self.tenant();
+        let tenant = self.tenant();
+        if self.heard && self.inner.policy.learns() {
             tenant.plugin.learn().note(tick, &tenant.beat);
+        }
+    }
+
+    /// Where the entry came ahead of this use, what comes next is asked for.
+    #[inline]
+    fn tell_first(&self) {
+        if self.inner.ahead > Bytes::ZERO && self.tenant().early.used() {
+            self.inner.ask_ahead();
         }
     }
 

@@ -136,10 +136,17 @@ impl Inner {
         }
     }
 
-    /// An entry is about to be used, or to be brought at once.
+    /// An entry is used, or is about to be brought at once.
     #[inline]
     pub(crate) fn saw_use(&self, entry: &Entry<Tenant>) {
-        if self.observed.log.is_some() && entry.payload().departure != Departure::Fixed {
+        if self.observed.log.is_some() {
+            self.log_use(entry);
+        }
+    }
+
+    #[inline(never)]
+    fn log_use(&self, entry: &Entry<Tenant>) {
+        if entry.payload().departure != Departure::Fixed {
             self.log(Op::Access, entry, || [entry.payload().bytes.get(), 0, 0]);
         }
     }

@@ -19,7 +19,7 @@ const PACE_FRACTION: u32 = 16;
 /// A gap of this many times the usual is a pause.
 const PAUSE: u64 = 64;
 
-/// No gap counts as longer, so that no arithmetic overflows: 12 days in nanoseconds.
+/// No gap counts as longer, so that no arithmetic overflows: 18 minutes in nanoseconds, 7 in cycles.
 const LONGEST_GAP: u64 = 1 << 40;
 
 /// Trust of 1: every test of repetition was passed.
@@ -46,7 +46,7 @@ pub(crate) struct Rhythm {
     /// Ticks between two uses, pauses left out; scaled by `PACE_FRACTION`.
     pace: AtomicU64,
     /// The tick of the use with a given count, at the count modulo the length.
-    ticks: Box<[AtomicU64]>,
+    ticks: Box<[AtomicU64; REMEMBERED]>,
 }
 
 impl Rhythm {
@@ -55,18 +55,19 @@ impl Rhythm {
             count: AtomicU32::new(0),
             trust: AtomicU32::new(FIRST_TRUST),
             pace: AtomicU64::new(1 << PACE_FRACTION),
-            ticks: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
+            ticks: no_ticks(),
         }
     }
 
     /// Learns from a use at `tick` of the entry that keeps `beat`.
     pub(crate) fn note(&self, tick: u64, beat: &BeatCell) {
         let count = self.count.load(Relaxed).wrapping_add(1);
+        let gap = gap(self.tick(count.wrapping_sub(1)), tick);
         self.ticks[count as usize % REMEMBERED].store(tick, Relaxed);
         self.count.store(count, Relaxed);
-        let (gap, interval) = (self.gap(count), beat.note(count).interval);
-        self.learn_pace(gap);
-        self.learn_trust(count, gap, interval);
+        let interval = beat.note(count).interval;
+        let pace = self.learn_pace(gap);
+        self.learn_trust(count, gap, interval, pace);
     }
 
     /// In how many ticks an entry with this beat is needed, where its turn is still to come.
@@ -105,28 +106,37 @@ impl Rhythm {
     }
 
     /// The pace of the plugin while it runs: a moving average over some 256 uses, in which a pause counts as four.
-    fn learn_pace(&self, gap: u64) {
+    fn learn_pace(&self, gap: u64) -> u64 {
         let pace = self.pace.load(Relaxed);
         let seen = (gap << PACE_FRACTION).min(4 * pace + (1 << PACE_FRACTION));
-        self.pace.store(pace - pace / 256 + seen / 256, Relaxed);
+        let pace = pace - pace / 256 + seen / 256;
+        self.pace.store(pace, Relaxed);
+        pace
     }
 
     /// A pause now or one interval ago is a test of repetition: passed, if both were, and alike. A moving average over some 8
     /// tests.
-    fn learn_trust(&self, count: u32, gap: u64, interval: u32) {
+    fn learn_trust(&self, count: u32, gap: u64, interval: u32, pace: u64) {
         if interval == 0 {
             return;
         }
         let Some(then) = self.looking_back(count, interval) else { return };
-        let line = self.at_pace(1).max(1).saturating_mul(PAUSE);
+        let line = (pace >> PACE_FRACTION).max(1).saturating_mul(PAUSE);
+        if gap > line || self.gap(then) > line {
+            self.test_repetition(count, then, gap, line);
+        }
+    }
+
+    #[inline(never)]
+    fn test_repetition(&self, count: u32, then: u32, gap: u64, line: u64) {
         let paused = |at: u32| self.gap(at) > line;
         let passed = if gap > line {
             // One use more or less in a cycle is the same place.
             [then, then.wrapping_sub(1), then.wrapping_add(1)].iter().any(|&at| paused(at) && alike(gap, self.gap(at)))
-        } else if paused(then) && !paused(count.wrapping_sub(1)) {
-            false
-        } else {
+        } else if paused(count.wrapping_sub(1)) {
             return;
+        } else {
+            false
         };
         let trust = self.trust.load(Relaxed);
         self.trust.store(trust - trust / 8 + if passed { FULL_TRUST / 8 } else { 0 }, Relaxed);
@@ -143,12 +153,22 @@ impl Rhythm {
 
     /// The ticks between a use and the one before.
     fn gap(&self, count: u32) -> u64 {
-        self.tick(count).saturating_sub(self.tick(count.wrapping_sub(1))).min(LONGEST_GAP)
+        gap(self.tick(count.wrapping_sub(1)), self.tick(count))
     }
 
     fn tick(&self, count: u32) -> u64 {
         self.ticks[count as usize % REMEMBERED].load(Relaxed)
     }
+}
+
+/// Made on the heap, not on a thread's small stack.
+fn no_ticks() -> Box<[AtomicU64; REMEMBERED]> {
+    let ticks: Box<[AtomicU64]> = (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
+    ticks.try_into().expect("as many as were made")
+}
+
+fn gap(earlier: u64, later: u64) -> u64 {
+    later.saturating_sub(earlier).min(LONGEST_GAP)
 }
 
 fn alike(one: u64, other: u64) -> bool {
