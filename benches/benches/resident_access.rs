@@ -13,7 +13,8 @@ use crossbeam_utils::CachePadded;
 use freehold_benches::rounds::{Workload, measure};
 use freehold_benches::workload::{Lane, repeat};
 use freehold_core::{Claim, Pin, ResidencyWord};
-use freehold_cuda::{Allocation, Bytes, HostBytes, ManualClock, Policy, VramHandle, VramManager, VramManagerBuilder};
+use freehold_cuda::{Allocation, Bytes, Clock, HostBytes, ManualClock, MonotonicClock, Policy};
+use freehold_cuda::{VramHandle, VramManager, VramManagerBuilder};
 use parking_lot::RwLock;
 
 const ENTRY_BYTES: u64 = 4096;
@@ -91,10 +92,15 @@ fn one() -> Vec<Lane> {
         let _ = residency.unpin();
     };
     lanes.push(repeat("freehold-core: the word", vec![pin]));
+    let clock = MonotonicClock::new();
+    lanes.push(repeat("the clock", vec![move || _ = black_box(clock.tick())]));
     for (name, builder) in variants() {
         let entry = entries(builder, 1).remove(0);
         lanes.push(repeat(name, vec![move || access(&entry)]));
     }
+    let mut written = entries(VramManager::builder(), 1).remove(0);
+    written.handle.access_mut().expect("it is resident").write(0, &[7]).expect("room for a byte");
+    lanes.push(repeat("freehold, a written entry", vec![move || access(&written)]));
     lanes
 }
 
