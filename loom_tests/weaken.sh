@@ -88,7 +88,7 @@ T-E2 % table/slot.rs % slots_of % Acquire > Relaxed % table_get_sees_a_whole_ent
 T-E2 % table/slot.rs % grow % Release > Relaxed % table_get_sees_a_whole_entry
 T3 % table/mod.rs % retire % guard.defer(move || drop(entry)) > drop(entry) % table_get_against_retire
 # residency
-W1 % table/residency.rs % try_pin_from % Acquire > Relaxed % residency_pinned_entry_is_never_evicted
+W1 % table/residency.rs % try_pin % Acquire > Relaxed % residency_pinned_entry_is_never_evicted
 W1 % table/residency.rs % transition % AcqRel > Acquire % residency_one_access_materialises
 W1 % table/residency.rs % transition % AcqRel > Release % residency_wanted_is_never_lost
 W2 % table/residency.rs % transition % AcqRel > Release % residency_pinned_entry_is_never_evicted

@@ -68,6 +68,7 @@ impl FollowUp {
 
 impl Pin {
     /// The answer to whoever finds the entry in a state from which there is no pin.
+    #[cold]
     pub(super) fn refused(state: State) -> Pin {
         match state.residency() {
             _ if state.is_released() => Pin::Released,

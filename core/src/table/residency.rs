@@ -49,12 +49,19 @@ impl ResidencyWord {
     /// Forbids eviction until the matching [`unpin`](Self::unpin), if the bytes are there. Pins nest.
     #[inline]
     pub fn try_pin(&self) -> Pin {
-        // A guess in place of a load: right for every clean entry that nobody else uses, and then a quarter of the pair
-        // cheaper, because the load would wait for the word's last write. Where it is wrong it costs twice what it saves.
-        match self.try_pin_from(State::RESIDENT, State::PINNED_ONCE) {
-            Ok(()) => Pin::Pinned,
-            Err(seen) => self.pin_what_is_there(seen),
+        // Looking first costs 1 ns of 5 where the guess "resident, clean, unpinned" would have been right, and saves more
+        // wherever it is wrong: at every entry that was written to, and where several use one.
+        let mut seen = self.snapshot();
+        while let Some(pinned) = seen.pin() {
+            // Acquire W1: pairs with the AcqRel of the transition that made the entry resident; its bytes are visible.
+            // Relaxed on failure: the value only says what to try next.
+            let (from, to) = (seen.to_bits(), pinned.to_bits());
+            match self.0.compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Pin::Pinned,
+                Err(bits) => seen = State::from_bits(bits),
+            }
         }
+        Pin::refused(seen)
     }
 
     /// Gives a pin back.
@@ -148,27 +155,6 @@ impl ResidencyWord {
     pub fn snapshot(&self) -> State {
         // Relaxed: nothing is read on the strength of it.
         State::from_bits(self.0.load(Ordering::Relaxed))
-    }
-
-    /// The first guess was wrong: another state from which there is a pin, or none.
-    #[cold]
-    fn pin_what_is_there(&self, mut seen: State) -> Pin {
-        while let Some(pinned) = seen.pin() {
-            match self.try_pin_from(seen, pinned) {
-                Ok(()) => return Pin::Pinned,
-                Err(other) => seen = other,
-            }
-        }
-        Pin::refused(seen)
-    }
-
-    #[inline]
-    fn try_pin_from(&self, seen: State, pinned: State) -> Result<(), State> {
-        // Acquire W1: pairs with the AcqRel of the transition that made the entry resident; its bytes are visible.
-        // Relaxed on failure: the value only says what to try next.
-        let (from, to) = (seen.to_bits(), pinned.to_bits());
-        let swapped = self.0.compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed);
-        swapped.map(drop).map_err(State::from_bits)
     }
 
     /// An unpin that may have been the last of a released or wanted entry, or one too many.

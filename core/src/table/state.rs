@@ -59,8 +59,6 @@ impl State {
     pub const ABSENT: State = State(Residency::Absent as u64);
     /// The most common state an access meets: on the device, clean, nobody else using it.
     pub const RESIDENT: State = State(Residency::Resident as u64);
-    /// What a pin makes of [`RESIDENT`](Self::RESIDENT).
-    pub(super) const PINNED_ONCE: State = State(Residency::Resident as u64 + ONE_PIN);
 
     #[inline]
     pub(super) const fn from_bits(bits: u64) -> State {
