@@ -108,12 +108,17 @@ impl Tenancy {
         self.entry().touch(tick);
     }
 
-    /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read: one
-    /// compare-exchange, the clock, and two plain stores that say how often and when. Otherwise nothing is done.
+    /// Pins the entry, counts the use and makes it the hottest, if its bytes are there for the host to read: the
+    /// clock, one compare-exchange, and two plain stores that say how often and when. Otherwise nothing is done.
     #[inline(always)]
     pub(crate) fn use_at_hand(&self) -> Option<Pinned<'_>> {
-        let entry = self.entry();
-        if !self.inner.is_ours() || entry.residency().try_pin() != Pin::Pinned {
+        if !self.inner.is_ours() {
+            return None;
+        }
+        // The clock first: it is the caller's, and may panic. And the other way round a thread that uses many entries in turn
+        // takes a quarter longer.
+        let (tick, entry) = (self.inner.tick(), self.entry());
+        if entry.residency().try_pin() != Pin::Pinned {
             return None;
         }
         let pinned = Pinned(self);
@@ -121,8 +126,6 @@ impl Tenancy {
             return pinned.give_up();
         }
         entry.payload().plugin.hit();
-        // The clock after the pin: the other way round the pin waits for it, and the pair takes 5% longer.
-        let tick = self.inner.tick();
         entry.touch(tick);
         if self.heard {
             self.tell_at_hand(tick);
