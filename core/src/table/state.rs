@@ -57,8 +57,6 @@ const _: () = assert!(RESIDENCY < RELEASED && DIRTY < ONE_PIN, "the flags stand 
 impl State {
     /// A new entry: no memory, no flags, no pins.
     pub const ABSENT: State = State(Residency::Absent as u64);
-    /// The most common state an access meets: on the device, clean, nobody else using it.
-    pub const RESIDENT: State = State(Residency::Resident as u64);
 
     #[inline]
     pub(super) const fn from_bits(bits: u64) -> State {
