@@ -1,6 +1,7 @@
 //! What it costs to be seen: an access to a resident entry, and an allocation with its free, with the event log off and on.
 //!
-//! Counting cannot be turned off: what it costs is the difference between two commits, this bench run on both in turn.
+//! Counting cannot be turned off: what it costs is the difference between two builds, this bench run on both in turn by
+//! `benches/counting.sh`.
 
 use std::hint::black_box;
 

@@ -52,7 +52,7 @@ fn too_much_is_refused_at_once() {
             assert_eq!(too_large(manager.evict_for_space(Bytes(asked)).unwrap_err()), expected);
             assert_eq!(too_large(manager.reserve(Bytes(asked)).map(|_| ()).unwrap_err()), expected);
             let text = manager.allocate(Allocation::new(Bytes(asked))).unwrap_err().to_string();
-            assert!(text.contains(&asked.to_string()) && text.contains("2048"), "{text}");
+            assert!(text.contains(&Bytes(asked).to_string()) && text.contains("2048"), "{text}");
         }
         assert_eq!(world.recorder.take().len(), 1, "the one load and nothing else");
         assert_eq!(manager.audit().unwrap().handles, 1);
