@@ -128,7 +128,7 @@ impl Inner {
         let Some(tenancy) = self.table.get(coming.key, &epoch::pin()).and_then(|entry| entry.payload().owner()) else {
             return Some(Bytes::ZERO); // released meanwhile
         };
-        let want = Want::of(self, tenancy.tenant());
+        let want = Want::of(self, tenancy.entry());
         let place = self.try_place(&want).or_else(|| self.make_room_ahead(&want, coming, room))?;
         match tenancy.entry().residency().begin_materialise() {
             Claim::Won => self.bring_to(&tenancy, place).ok().map(|()| coming.bytes),
@@ -144,7 +144,7 @@ impl Inner {
     fn make_room_ahead(&self, want: &Want<'_>, coming: &Coming, room: &mut Room) -> Option<Place> {
         let _turn = self.room.try_lock()?;
         let (survey, victims) = room.survey.get_or_insert_with(|| {
-            let survey = Survey::take(self, None);
+            let survey = Survey::take(self, None, i32::MAX);
             let victims = survey.victims.clone().peekable();
             (survey, victims)
         });

@@ -4,6 +4,7 @@ use crate::arenas::Arenas;
 use crate::budget::Budget;
 use crate::clock::{AnyClock, Clock};
 use crate::error::Error;
+use crate::floor::Floor;
 use crate::fork;
 use crate::inner::Inner;
 use crate::manager::VramManager;
@@ -32,6 +33,7 @@ pub struct VramManagerBuilder {
     spill_budget: Bytes,
     moves: bool,
     policy: Policy,
+    floor: Floor,
     ahead: Bytes,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -48,6 +50,7 @@ impl VramManagerBuilder {
             spill_budget: Bytes(u64::MAX),
             moves: true,
             policy: Policy::default(),
+            floor: Floor::default(),
             ahead: Bytes::ZERO,
             clock: None,
             observer: None,
@@ -97,6 +100,12 @@ impl VramManagerBuilder {
     /// Who leaves first among entries of one priority: the least recently used, where nothing is said.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Whether a request may evict who ranks higher than it does: it may, where nothing is said.
+    pub fn floor(mut self, floor: Floor) -> Self {
+        self.floor = floor;
         self
     }
 
@@ -166,6 +175,7 @@ impl VramManagerBuilder {
             prefetcher: Prefetcher::default(),
             moves: self.moves,
             policy: self.policy,
+            floor: self.floor,
             ahead: self.ahead,
             clock: AnyClock::new(self.clock),
             observer: self.observer,

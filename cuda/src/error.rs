@@ -35,9 +35,10 @@ pub enum Error {
         free: Bytes,
         /// The largest free piece.
         largest_hole: Bytes,
-        /// Resident bytes that eviction could have freed.
+        /// Resident bytes that eviction could have freed for this request.
         evictable: Bytes,
-        /// Resident bytes that nobody may evict now: pinned, in transit, or declared fixed.
+        /// Resident bytes that this request may not evict now: pinned, in transit, declared fixed, beyond the spill budget, or of a
+        /// priority above the [`Floor`](crate::Floor)'s.
         pinned: Bytes,
         /// Who stands in the way, and what to try.
         refusal: Box<Refusal>,

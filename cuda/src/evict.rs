@@ -21,6 +21,10 @@ impl Inner {
     ) -> bool {
         let guard = epoch::pin();
         let Some(entry) = self.table.get(victim.key, &guard) else { return false };
+        // Priorities change: who was raised above the asker since the survey stays.
+        if victim.rank.priority.max(entry.priority()) > want.ceiling {
+            return false;
+        }
         let Some(leaving) = Leaving::begin(self, entry) else { return false };
         let tenant = leaving.tenant();
         let (bytes, label, plugin) = (tenant.bytes.get(), &*tenant.label, tenant.plugin.name());

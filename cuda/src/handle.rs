@@ -104,7 +104,7 @@ impl VramHandle {
     pub fn set_priority(&self, priority: i32) {
         match &self.membership {
             Some(membership) => membership.set_priority(&self.tenancy, priority),
-            None => self.tenancy.entry().set_priority(priority),
+            None => self.tenancy.inner().set_priority(self.tenancy.entry(), priority),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::arenas::Arenas;
 use crate::budget::{Budget, Reservation};
 use crate::clock::AnyClock;
 use crate::error::Error;
+use crate::floor::Floor;
 use crate::fork;
 use crate::memory::DeviceMemory;
 use crate::observe::observed::Observed;
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     /// Whether blocks may be moved to open a hole.
     pub(crate) moves: bool,
     pub(crate) policy: Policy,
+    /// Whether a request may evict who ranks higher.
+    pub(crate) floor: Floor,
     pub(crate) clock: AnyClock,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) tally: Tally,
@@ -184,17 +187,18 @@ impl Inner {
         let tenant = entry.payload();
         let Some(place) = tenant.place.take() else { return };
         self.saw_left(entry, place);
-        let want = Want::of(self, tenant);
+        let want = Want::of(self, entry);
         self.arenas.at(place.arena).note_users(place.offset, want.bytes, tenant.streams.everybody());
         self.unplace(&want, place);
         self.ring();
     }
 
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: Bytes) -> Result<Reservation, Error> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: Bytes, priority: i32) -> Result<Reservation, Error> {
         self.check_open()?;
         self.check_size(bytes)?;
         let bytes = self.reserved(bytes);
-        self.make_headroom(&Want::unplaced(bytes, &self.nobody))?;
+        let ceiling = self.floor.ceiling(priority);
+        self.make_headroom(&Want { ceiling, ..Want::unplaced(bytes, &self.nobody) })?;
         Ok(Reservation::new(self, bytes))
     }
 

@@ -40,6 +40,7 @@
 mod allocation;
 pub mod clock;
 mod error;
+mod floor;
 pub mod observe;
 mod observer;
 mod plugin;
@@ -104,6 +105,7 @@ pub use builder::VramManagerBuilder;
 pub use clock::{Clock, ManualClock, MonotonicClock};
 pub use close::{Leak, LeakReport};
 pub use error::{Error, SourceError};
+pub use floor::Floor;
 pub use handle::VramHandle;
 pub use manager::VramManager;
 pub use memory::{Address, DeviceError, DeviceInfo, DeviceMemory, HostDevice, Region};

@@ -111,7 +111,7 @@ impl VramManager {
         drop(handle);
     }
 
-    /// Evicts in order until an allocation of `bytes` would fit, and says who left, in the order of leaving.
+    /// Evicts in order until an allocation of `bytes` would fit, whoever ranks how high, and says who left, in the order of leaving.
     ///
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then. [`Error::Closed`].
@@ -130,10 +130,21 @@ impl VramManager {
     /// Sets `bytes` aside: only allocations made [`within`](Allocation::within) the reservation can use them. Evicts in
     /// order until they are free, so that the headroom physically exists (P19).
     ///
+    /// Under [`Floor::Requester`](crate::Floor::Requester) it asks with priority 0, as an allocation does that says nothing of it: a
+    /// reservation that could evict anybody would be a way round the floor, one that could evict nobody would be of no use.
+    ///
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::OutOfMemory`]; nothing was evicted then. [`Error::Closed`].
     pub fn reserve(&self, bytes: Bytes) -> Result<Reservation, Error> {
-        self.inner.reserve(bytes)
+        self.reserve_with_priority(bytes, 0)
+    }
+
+    /// As [`reserve`](Self::reserve), with a priority for the asking. What is later allocated within the reservation has its own.
+    ///
+    /// # Errors
+    /// Those of [`reserve`](Self::reserve).
+    pub fn reserve_with_priority(&self, bytes: Bytes, priority: i32) -> Result<Reservation, Error> {
+        self.inner.reserve(bytes, priority)
     }
 
     /// What has been counted so far.

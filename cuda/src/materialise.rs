@@ -73,7 +73,7 @@ impl Inner {
     fn bring(&self, tenancy: &Tenancy, pins: u32) -> Result<(), Error> {
         let claimed = Claimed { tenancy, finished: false };
         let tenant = tenancy.tenant();
-        let place = if tenant.bytes > Bytes::ZERO { Some(self.place(&Want::of(self, tenant))?) } else { None };
+        let place = if tenant.bytes > Bytes::ZERO { Some(self.place(&Want::of(self, tenancy.entry()))?) } else { None };
         self.occupy(claimed, place, pins)
     }
 

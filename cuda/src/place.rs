@@ -11,7 +11,7 @@ use crate::observer::Event;
 use crate::plugin::Plugin;
 use crate::survey::Survey;
 use crate::tenant::Tenant;
-use freehold_core::{AllocateError, Bytes};
+use freehold_core::{AllocateError, Bytes, Entry};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
 
@@ -29,6 +29,8 @@ pub(crate) struct Want<'a> {
     pub(crate) align: Bytes,
     pub(crate) account: Option<&'a Account>,
     pub(crate) plugin: &'a Plugin,
+    /// Who is of a higher priority stays.
+    pub(crate) ceiling: i32,
 }
 
 /// Why there is no block.
@@ -68,17 +70,20 @@ impl Drop for Search<'_> {
 }
 
 impl<'a> Want<'a> {
-    pub(crate) fn of(inner: &Inner, tenant: &'a Tenant) -> Self {
+    pub(crate) fn of(inner: &Inner, entry: &'a Entry<Tenant>) -> Self {
+        let tenant = entry.payload();
         Want {
             bytes: inner.reserved(tenant.bytes),
             align: tenant.align.max(Bytes(1)),
             account: tenant.account.as_ref(),
             plugin: &tenant.plugin,
+            ceiling: inner.floor.ceiling(entry.priority()),
         }
     }
 
+    /// Bytes that are no entry's, for which anybody leaves.
     pub(crate) fn unplaced(bytes: Bytes, plugin: &'a Plugin) -> Self {
-        Want { bytes, align: Bytes(1), account: None, plugin }
+        Want { bytes, align: Bytes(1), account: None, plugin, ceiling: i32::MAX }
     }
 }
 

@@ -120,7 +120,7 @@ impl Inner {
         let mut left = Vec::new();
         loop {
             let before = left.len();
-            for victim in Survey::take(self, None).victims.take_while(|victim| victim.rank.priority <= ceiling) {
+            for victim in Survey::take(self, None, ceiling).victims {
                 // Read once: others free meanwhile.
                 let excess = self.excess();
                 if excess == Bytes::ZERO {

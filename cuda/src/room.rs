@@ -129,7 +129,7 @@ impl Inner {
         let mut looks = 0;
         for _ in 0..FRUITLESS_ROUNDS {
             loop {
-                let mut survey = Survey::take(self, want.account);
+                let mut survey = Survey::take(self, want.account, want.ceiling);
                 let mut victims = survey.victims.clone().peekable();
                 let evicted_before = round.left.len();
                 if let Some(made) = fits(&mut survey, &mut round.told, worth_moving_before(victims.peek())) {
@@ -161,6 +161,6 @@ impl Inner {
             }
             std::thread::yield_now();
         }
-        Err(Survey::take(self, want.account).refusal(self, want))
+        Err(Survey::take(self, want.account, want.ceiling).refusal(self, want))
     }
 }

@@ -88,6 +88,7 @@ fn join(inner: &Arc<Inner>, key: &str, allocation: &Allocation) -> Result<Joined
     let membership = Membership { key, consumer };
     membership.recompute_priority(&tenancy);
     drop(by_key);
+    inner.saw_priority_changed();
     Ok(Joined { handle: VramHandle::new(tenancy, Some(membership)), created })
 }
 
@@ -140,16 +141,20 @@ impl Membership {
         if last && by_key.get(&self.key).is_some_and(|listed| std::ptr::eq(listed.as_ptr(), tenancy)) {
             by_key.remove(&self.key);
         }
+        drop(by_key);
+        tenancy.inner().saw_priority_changed();
         last
     }
 
     /// Changes this consumer's priority, and with it perhaps the entry's.
     pub(crate) fn set_priority(&self, tenancy: &Tenancy, priority: i32) {
-        let _by_key = tenancy.inner().weights.by_key.lock();
+        let by_key = tenancy.inner().weights.by_key.lock();
         for consumer in tenancy.consumers().lock().live.iter_mut().filter(|consumer| consumer.0 == self.consumer) {
             consumer.1 = priority;
         }
         self.recompute_priority(tenancy);
+        drop(by_key);
+        tenancy.inner().saw_priority_changed();
     }
 
     /// Gives the entry the highest priority of its consumers; says whether there are any.

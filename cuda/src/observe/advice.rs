@@ -30,6 +30,7 @@ pub(super) fn of(survey: &Survey, inner: &Inner, want: &Want<'_>) -> Vec<Advice>
     let advice = [
         case.wait(),
         case.allow_moves(),
+        case.ask_with_priority(),
         case.unpin(),
         case.raise_spill_budget(),
         case.end_reservations(),
@@ -67,6 +68,17 @@ impl Case<'_> {
         let supposing = Supposing { moves: true, ..Supposing::nothing(self.inner) };
         let helps = !self.inner.moves && self.survey.would_fit(self.inner, self.want, supposing);
         helps.then_some(Advice::AllowMoves)
+    }
+
+    /// The lowest priority with which enough would leave. More priority lets more leave, so it is found by halving.
+    fn ask_with_priority(&self) -> Option<Advice> {
+        let mut above: Vec<i32> = self.survey.staying.iter().filter_map(|s| s.outranks).collect();
+        above.sort_unstable();
+        above.dedup();
+        let enough = |priority: i32| self.fits(&|s| s.outranks.is_some_and(|its| its <= priority));
+        let &highest = above.last().filter(|&&highest| enough(highest))?;
+        let lowest = above.partition_point(|&priority| !enough(priority));
+        Some(Advice::AskWithPriority { priority: above.get(lowest).copied().unwrap_or(highest) })
     }
 
     /// The smallest entry whose unpinning is enough, else the plugin with the fewest pinned bytes, else all.

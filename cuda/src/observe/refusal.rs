@@ -3,6 +3,7 @@
 //! It is drawn from the survey that refused, so everything in it is of one moment; while nobody else is at work it is exact.
 //! It is made for who is refused, and costs nobody else anything. How it is said: `words.rs`.
 
+use crate::floor::Floor;
 use crate::inner::Inner;
 use crate::place::Want;
 use crate::suppose::Supposing;
@@ -19,13 +20,15 @@ pub struct Refusal {
     pub because: Because,
     /// Who asked.
     pub plugin: Arc<str>,
+    /// The priority it asked with, where that bounds whom it may evict: under [`Floor::Requester`](crate::Floor::Requester).
+    pub priority: Option<i32>,
     /// The bytes that may be charged at most.
     pub budget: Bytes,
     /// What of the budget is lent to somebody outside ([`handover`](crate::VramManager::handover)).
     pub lent: Bytes,
     /// What reservations and leases hold back and nobody uses: the headroom of admission.
     pub set_aside: Bytes,
-    /// What may leave, lowest priority first.
+    /// What may leave for this request, lowest priority first.
     pub evictable: Vec<EvictableAt>,
     /// What stays, whose and why, most bytes first.
     pub holders: Vec<Holder>,
@@ -93,6 +96,8 @@ pub enum Why {
     Fixed,
     /// Its bytes exist nowhere else, and the spill budget has no room for them.
     Unspillable,
+    /// It ranks higher than who asks, whom the manager's [`Floor`](crate::Floor) lets evict nobody above.
+    RanksHigher,
     /// Its bytes are on their way in.
     Arriving,
     /// It is leaving, or being moved.
@@ -107,6 +112,11 @@ pub enum Advice {
     Wait {
         /// Its bytes.
         bytes: Bytes,
+    },
+    /// Ask with this priority, or a higher one: the floor of the manager keeps from who asks what ranks above it.
+    AskWithPriority {
+        /// The lowest that is enough.
+        priority: i32,
     },
     /// Unpin this one entry.
     Unpin {
@@ -160,6 +170,7 @@ impl Refusal {
         Refusal {
             because: Because::of(survey, inner, want),
             plugin: want.plugin.shared_name(),
+            priority: (inner.floor == Floor::Requester).then_some(want.ceiling),
             budget: inner.budget.limit(),
             lent: inner.budget.whole() - inner.budget.limit(),
             set_aside: set_aside(survey, inner),

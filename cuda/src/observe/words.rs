@@ -16,6 +16,9 @@ impl Display for Refusal {
         if !self.plugin.is_empty() {
             write!(f, "; asked by {:?}", self.plugin)?;
         }
+        if let Some(priority) = self.priority {
+            write!(f, "; with priority {priority}, for which nothing higher leaves")?;
+        }
         write!(f, "; budget {}", self.budget)?;
         if self.lent > Bytes::ZERO {
             write!(f, " with {} lent", self.lent)?;
@@ -77,6 +80,7 @@ impl Display for Why {
             Why::Pinned => "pinned",
             Why::Fixed => "fixed",
             Why::Unspillable => "beyond the spill budget",
+            Why::RanksHigher => "of higher priority",
             Why::Arriving => "arriving",
             Why::Leaving => "leaving or moving",
         })
@@ -87,6 +91,7 @@ impl Display for Advice {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Advice::Wait { bytes } => write!(f, "wait with a timeout for {bytes} on their way"),
+            Advice::AskWithPriority { priority } => write!(f, "ask with priority {priority} or more"),
             Advice::Unpin { plugin, label, bytes } => write!(f, "unpin {label:?} of {plugin:?} ({bytes})"),
             Advice::UnpinAll { plugin: Some(plugin), bytes } => write!(f, "unpin all of {plugin:?} ({bytes})"),
             Advice::UnpinAll { plugin: None, bytes } => write!(f, "unpin everything ({bytes})"),

@@ -6,7 +6,7 @@
 mod blocks;
 mod evictable;
 
-pub(crate) use blocks::{Resident, Staying};
+pub(crate) use blocks::{Kept, Resident, Staying};
 pub(crate) use evictable::Evictable;
 
 use crate::budget::Account;
@@ -46,7 +46,7 @@ pub(crate) enum Standing {
     Nothing,
     /// It may leave.
     Evictable,
-    /// It stays on the card, but nobody uses it now: fixed, or too much for the spill budget, and not pinned.
+    /// It stays on the card, but nobody uses it now: fixed, too much for the spill budget or above the asker, and not pinned.
     Movable,
     /// It stays where it is: pinned, or on its way in or out.
     Wall,
@@ -72,7 +72,7 @@ pub(crate) fn standing(entry: &Entry<Tenant>) -> Standing {
 }
 
 impl Standing {
-    /// What may leave but for the spill budget stays, and may be moved.
+    /// What may leave but for the spill budget, or for its priority, stays, and may be moved.
     fn unless_kept(self, kept: bool) -> Standing {
         if kept && matches!(self, Standing::Evictable) { Standing::Movable } else { self }
     }
@@ -86,8 +86,8 @@ impl Departure {
 }
 
 impl Survey {
-    /// What is charged to `account` counts as the request's own.
-    pub(crate) fn take(inner: &Inner, account: Option<&Account>) -> Self {
+    /// What is charged to `account` counts as the request's own. Who is of a priority above `ceiling` stays.
+    pub(crate) fn take(inner: &Inner, account: Option<&Account>, ceiling: i32) -> Self {
         let guard = epoch::pin();
         let now = inner.tick();
         let (mut evictable, mut by_priority) = (Evictable::default(), Vec::new());
@@ -96,7 +96,8 @@ impl Survey {
         let look = if inner.waiting.load(SeqCst) > 0 { standing_marked } else { standing };
         let unspillable = Unspillable::take(inner, &guard);
         let victims = Victims::gather(inner.table.iter(&guard).filter_map(|entry| {
-            let standing = look(entry).unless_kept(unspillable.contains(entry));
+            let kept = Kept::of(entry, &unspillable, ceiling);
+            let standing = look(entry).unless_kept(kept.is_some());
             let resident = Resident::of(inner, entry, standing);
             blocks.extend(resident);
             let bytes = inner.reserved(entry.payload().bytes);
@@ -109,7 +110,7 @@ impl Survey {
                 }
                 Standing::Movable | Standing::Wall => {
                     let unused = matches!(standing, Standing::Movable);
-                    staying.extend(resident.map(|resident| Staying::of(inner, entry, resident, account, unused)));
+                    staying.extend(resident.map(|resident| Staying::of(inner, entry, resident, account, unused, kept)));
                     None
                 }
             }
