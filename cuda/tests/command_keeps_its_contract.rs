@@ -75,6 +75,24 @@ fn replay_counts_what_can_be_counted_by_hand() {
     assert!(seen["seconds"].is_f64());
 }
 
+/// The weight of the first thread ranks higher: without a floor it leaves for the other's, with one that is refused.
+#[test]
+fn a_floor_is_told_where_it_was_asked_for() {
+    let path = trace(
+        "floor.csv.zst",
+        "0,0,load,1,2048,0,w:a\n0,1,load,2,2048,0,w:b\n0,0,access,1,2048,0,mm\n1,1,access,2,2048,0,mm\n",
+    );
+    for (floor, refused, from_below) in [("none", 0, 1), ("requester", 1, 0)] {
+        let seen = json(&["replay", &path, "--budget", "2560", "--priority", "0=9", "--floor", floor, "--json"]);
+        assert_fields(&seen, &[REPLAY, &COUNTS, &["floor"]].concat());
+        assert_fields(&seen["floor"], &["under", "evicted_from_below"]);
+        assert_eq!((&seen["floor"]["under"], figure(&seen, "refused")), (&floor.into(), refused), "{seen}");
+        assert_eq!(figure(&seen["floor"], "evicted_from_below"), from_below, "{seen}");
+    }
+    let table = text(&freehold(&["replay", &path, "--floor", "requester"]).stdout);
+    assert!(table.contains("0 evictions of who ranked higher"), "{table}");
+}
+
 #[test]
 fn budgets_are_fractions_or_bytes() {
     // Weights peak at 4096, blocks at 5096.

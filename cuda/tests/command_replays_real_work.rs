@@ -84,6 +84,21 @@ fn engines_on_their_own_threads_in_order_of_priority() {
     }
 }
 
+/// What ranks higher leaves for nobody below, at the price of refusals; without a floor it does leave.
+#[test]
+fn a_floor_keeps_the_important_from_who_asks_below() {
+    let [none, floored, all] = [["none", "1"], ["requester", "1"], ["requester", "all"]].map(|[floor, threads]| {
+        replay(MIX, &["--priority", "0=9", "--priority", "3=-5", "--floor", floor, "--threads", threads])
+    });
+    assert!(figure(&none["floor"], "evicted_from_below") > 0 && figure(&none, "refused") == 0, "{none}");
+    assert_eq!(figure(&floored["floor"], "evicted_from_below"), 0, "{floored}");
+    assert!(figure(&floored, "refused") > 0, "{floored}");
+    for seen in [floored, all] {
+        assert_eq!((figure(&seen, "priority_inversions"), &seen["floor"]["under"]), (0, &"requester".into()), "{seen}");
+        assert!(figure(&seen, "evictions") > 1_000, "{seen}");
+    }
+}
+
 #[test]
 fn less_memory_than_one_step_needs_is_counted_and_reported() {
     let path = bundled(REAL);

@@ -42,6 +42,8 @@ pub struct Twin {
     pub entries: Vec<Known>,
     /// Granules that may be resident.
     pub limit: u64,
+    /// Whether who ranks higher than the one who asks stays.
+    pub floored: bool,
     /// Who left since this was last emptied, by place in `entries`.
     pub left: Vec<usize>,
     /// How often anything was brought.
@@ -53,8 +55,8 @@ pub struct Twin {
 impl Twin {
     /// Nobody yet.
     #[must_use]
-    pub fn new(limit: u64) -> Twin {
-        Twin { entries: Vec::new(), limit, left: Vec::new(), loads: 0, refusals: 0 }
+    pub fn new(limit: u64, floored: bool) -> Twin {
+        Twin { entries: Vec::new(), limit, floored, left: Vec::new(), loads: 0, refusals: 0 }
     }
 
     /// Granules in use.
@@ -77,7 +79,7 @@ impl Twin {
     /// # Errors
     /// As the manager's.
     pub fn allocate(&mut self, priority: i32, tick: u64, fixed: bool, sourced: bool) -> Result<(), Refusal> {
-        self.make_room(1)?;
+        self.ask(1, priority)?;
         self.loads += u64::from(sourced);
         self.entries.push(Known { priority, last_use: tick, fixed, resident: true, pins: 0, released: false });
         Ok(())
@@ -98,7 +100,7 @@ impl Twin {
             return Err(Refusal::Released);
         }
         if !self.entries[at].resident {
-            self.make_room(1)?;
+            self.ask(1, self.entries[at].priority)?;
             self.loads += 1;
         }
         let known = &mut self.entries[at];
@@ -126,12 +128,23 @@ impl Twin {
         while self.resident() > limit && self.evict_one() {}
     }
 
+    /// As `make_room`, for a request of this priority.
+    fn ask(&mut self, granules: u64, priority: i32) -> Result<(), Refusal> {
+        self.make_room_below(granules, if self.floored { priority } else { i32::MAX })
+    }
+
     /// Evicts until `granules` are free.
     ///
     /// # Errors
     /// As the manager's; nobody left then.
     pub fn make_room(&mut self, granules: u64) -> Result<(), Refusal> {
-        let (resident, evictable) = (self.resident(), self.order().len() as u64);
+        self.make_room_below(granules, i32::MAX)
+    }
+
+    /// In the order of leaving those of at most `ceiling` come first.
+    fn make_room_below(&mut self, granules: u64, ceiling: i32) -> Result<(), Refusal> {
+        let may_leave = |at: &usize| self.entries[*at].priority <= ceiling;
+        let (resident, evictable) = (self.resident(), self.order().into_iter().filter(may_leave).count() as u64);
         let free = self.limit.saturating_sub(resident);
         if (resident - evictable) + granules > self.limit {
             self.refusals += 1;

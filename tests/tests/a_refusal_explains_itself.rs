@@ -3,7 +3,7 @@
 //! Not covered: what a device says to a larger region (here it has one), and pictures taken while others are at work.
 
 use freehold_cuda::observe::{Because, Why};
-use freehold_cuda::{Access, Advice, Allocation, Bytes, Error, Handover, Refusal, VramHandle, VramManager};
+use freehold_cuda::{Access, Advice, Allocation, Bytes, Error, Floor, Handover, Refusal, VramHandle, VramManager};
 use freehold_tests::seeded::{Random, under_seeds};
 use freehold_tests::world::{U, World, sourced, units};
 use std::cell::{Cell, RefCell};
@@ -22,6 +22,7 @@ impl Full {
     fn new(seed: u64) -> Full {
         let (world, mut random) = (World::host(), Random::new(seed, 0));
         let builder = world.builder(32).moves(random.once_in(2)).spill_budget(units(random.below(8)));
+        let builder = if random.once_in(3) { builder.floor(Floor::Requester) } else { builder };
         let manager = if random.once_in(3) { builder.arena_bytes(units(8)) } else { builder }.build().unwrap();
         let plugins = PLUGINS.map(|name| manager.plugin(name));
         let lent = random.once_in(4).then(|| manager.handover(units(6), 0).unwrap());
@@ -50,7 +51,11 @@ impl Full {
     }
 
     fn ask(&self, size: u64) -> Result<VramHandle, Error> {
-        self.manager.allocate(sourced(99, units(size)).plugin(&self.manager.plugin("asker")))
+        self.ask_with(size, 0)
+    }
+
+    fn ask_with(&self, size: u64, priority: i32) -> Result<VramHandle, Error> {
+        self.manager.allocate(sourced(99, units(size)).plugin(&self.manager.plugin("asker")).priority(priority))
     }
 }
 
@@ -147,6 +152,10 @@ fn follow(seed: u64, size: u64, advice: &Advice) -> Result<(), Error> {
             assert!(*at_most > Bytes(0) && at_most.get() < size * U);
             size = at_most.get() / U;
         }
+        Advice::AskWithPriority { priority } => {
+            assert!(full.ask_with(size, *priority - 1).is_err(), "and less is not enough");
+            return full.ask_with(size, *priority).map(drop);
+        }
         // What cannot be changed while a manager lives is below.
         _ => return Ok(()),
     }
@@ -173,7 +182,16 @@ fn what_it_says_to_try_helps() {
     });
     let tried = tried.into_inner();
     println!("{tried:?}");
-    for kind in ["Unpin", "UnpinAll", "AllowMoves", "RaiseSpillBudget", "EndHandover", "RaiseBudget", "AskForLess"] {
+    for kind in [
+        "AskWithPriority",
+        "Unpin",
+        "UnpinAll",
+        "AllowMoves",
+        "RaiseSpillBudget",
+        "EndHandover",
+        "RaiseBudget",
+        "AskForLess",
+    ] {
         assert!(tried.contains_key(kind), "{kind} was never advised: {tried:?}");
     }
 }

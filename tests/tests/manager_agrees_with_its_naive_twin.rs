@@ -1,9 +1,9 @@
 //! The whole manager beside a model of thirty lines, under random operations: who leaves, in which order, who is refused and
-//! with which numbers, what is resident, what is counted; on both devices. Behaviours B1 to B10, C1 to C3, C12, E1, E3, G5.
+//! with which numbers, what is resident, what is counted; with a floor and without; on both devices. Behaviours B1 to B10, C1 to C3, C12, E1, E3, G5.
 //!
 //! Not covered here: sizes and places (all entries are one granule), sharing, threads.
 
-use freehold_cuda::{Access, Allocation, Error, ManualClock, VramHandle, VramManager};
+use freehold_cuda::{Access, Allocation, Error, Floor, ManualClock, VramHandle, VramManager};
 use freehold_tests::manager_twin::{Refusal, Twin};
 use freehold_tests::world::{U, World, assert_holds, content, sourced, units, write};
 use proptest::prelude::*;
@@ -203,12 +203,13 @@ impl Pair<'_> {
     }
 }
 
-fn run(world: &World, steps: &[Step]) {
+fn run(world: &World, floored: bool, steps: &[Step]) {
     let clock = Arc::new(ManualClock::new());
-    let manager = world.builder(8).clock(clock.clone()).build().unwrap();
+    let floor = if floored { Floor::Requester } else { Floor::None };
+    let manager = world.builder(8).clock(clock.clone()).floor(floor).build().unwrap();
     world.recorder.take();
     let (handles, guards, resized) = (Vec::new(), Vec::new(), false);
-    let mut pair = Pair { world, manager: &manager, clock, twin: Twin::new(8), handles, guards, resized };
+    let mut pair = Pair { world, manager: &manager, clock, twin: Twin::new(8, floored), handles, guards, resized };
     steps.iter().for_each(|step| pair.run(step));
     pair.guards.clear();
     pair.handles.iter().for_each(|handle| handle.release());
@@ -220,12 +221,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn on_the_host_device(steps in prop::collection::vec(step(), 1..120)) {
-        run(&World::host(), &steps);
+    fn on_the_host_device(floored: bool, steps in prop::collection::vec(step(), 1..120)) {
+        run(&World::host(), floored, &steps);
     }
 
     #[test]
-    fn on_the_far_device(steps in prop::collection::vec(step(), 1..120)) {
-        run(&World::far(), &steps);
+    fn on_the_far_device(floored: bool, steps in prop::collection::vec(step(), 1..120)) {
+        run(&World::far(), floored, &steps);
     }
 }

@@ -55,9 +55,13 @@ pub(crate) struct ReplayArgs {
     /// Whether blocks are moved before weights are evicted
     #[arg(long, value_enum, default_value = "on")]
     pub(crate) moves: Switch,
-    /// The priority of what a thread of the trace loads; may be given for several threads
+    /// The priority of what a thread of the trace loads and asks for; may be given for several threads
     #[arg(long, value_name = "THREAD=N", allow_hyphen_values = true)]
     pub(crate) priority: Vec<ThreadPriority>,
+    /// Whom a request may evict: anybody, as where this is not given, or nobody who ranks higher than the one who asks. Counts how
+    /// often somebody ranked higher
+    #[arg(long, value_enum)]
+    pub(crate) floor: Option<Floor>,
     /// The admission pool as a fraction of the peak of acquired bytes
     #[arg(long, default_value = "1.0", value_name = "FRACTION", allow_hyphen_values = true)]
     pub(crate) admission: Fraction,
@@ -121,6 +125,13 @@ pub(crate) enum Policy {
     Lru,
     NextUse,
     Offline,
+}
+
+/// Whether a request may evict who ranks higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Floor {
+    None,
+    Requester,
 }
 
 /// In which order the admission pool serves.

@@ -10,7 +10,7 @@ use super::Outcome;
 use super::latency::{Latency, Tail, Waits};
 use super::meter::Meter;
 use super::world::World;
-use crate::args::{Policy, ReplayArgs};
+use crate::args::{Floor, Policy, ReplayArgs};
 use crate::trace::{Event, Op};
 
 /// One replay. Byte figures are what the manager saw, after scaling.
@@ -44,6 +44,16 @@ pub(crate) struct Report {
     /// Where `--prefetch` was given, and only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) prefetch: Option<Prefetched>,
+    /// Where `--floor` was given, and only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) floor: Option<Floored>,
+}
+
+/// Whom a request might evict, and how often one evicted somebody who ranked higher.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Floored {
+    pub(crate) under: &'static str,
+    pub(crate) evicted_from_below: u64,
 }
 
 /// What came ahead of its use, and what somebody had to wait for. Both are part of the loads.
@@ -93,6 +103,7 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
     let plugins = plugin_rows(&world);
     let gathered = world.recorder.as_ref().map(|recorder| recorder.finish(&world.manager));
     let (stats, inversions) = (world.manager.stats(), world.watch.inversions());
+    let evicted_from_below = world.watch.from_below();
     let (admission_bytes, peak_admitted_bytes) = world.admission.figures();
     let (trace, setup) = (world.trace, world.setup);
     world.close(&mut meter);
@@ -133,6 +144,13 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
             load_bytes: stats.prefetched_bytes,
             waited_loads: stats.loads - stats.prefetches,
             waited_load_bytes: stats.load_bytes - stats.prefetched_bytes,
+        }),
+        floor: setup.floor.map(|floor| Floored {
+            under: match floor {
+                Floor::None => "none",
+                Floor::Requester => "requester",
+            },
+            evicted_from_below,
         }),
     };
     let wait_large_ns = meter.wait_large.waits();

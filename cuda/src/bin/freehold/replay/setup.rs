@@ -3,7 +3,7 @@
 use freehold_core::{Bytes, Fairness};
 
 use super::jobs::Plan;
-use crate::args::{Contents, Policy, ReplayArgs, Switch, ThreadPriority};
+use crate::args::{Contents, Floor, Policy, ReplayArgs, Switch, ThreadPriority};
 use crate::failure::Failure;
 use crate::trace::peaks::Peaks;
 use crate::trace::{Op, Scale, Trace};
@@ -22,6 +22,8 @@ pub(super) struct Setup {
     pub(super) moves: bool,
     /// Who leaves first among equal priorities.
     pub(super) policy: Policy,
+    /// Whether a request may evict who ranks higher, where that was said.
+    pub(super) floor: Option<Floor>,
     /// Where a weight's bytes come from.
     pub(super) contents: Contents,
     /// How much of what comes next is brought after an access that had to wait.
@@ -50,6 +52,7 @@ impl Setup {
             plan: Plan::read(trace, scale)?,
             moves: args.moves == Switch::On,
             policy: args.policy,
+            floor: args.floor,
             priorities: priorities(trace, args)?,
             log_records: super::record::log_records(trace, args),
             contents: args.contents,

@@ -44,8 +44,7 @@ impl World<'_> {
             return; // refused when it was loaded
         }
         let source = self.stock.source(event.id, Bytes(self.setup.scale.size(event.bytes)));
-        let priority = self.setup.priorities[usize::from(event.thread)];
-        let allocation = self.allocation(event).priority(priority).shared_source(source);
+        let allocation = self.allocation(event).shared_source(source);
         let handle = if self.setup.shared[event.id as usize] {
             // An id is unique where a weight's name is not: an engine installed again loads its weights anew.
             self.manager.register_shared_weights(&format!("{}#{}", self.trace.tag(event), event.id), allocation)
@@ -70,6 +69,7 @@ impl World<'_> {
             let Some((_, handle)) = own.or(users.first()) else { return };
             self.watch.use_begins(event.id);
             let was_resident = handle.is_resident();
+            self.watch.asks_with(handle.priority());
             let timer = if was_resident { &mut meter.access_resident } else { &mut meter.access_absent };
             let access = timer.time(|| handle.access());
             let access = self.granted(event, access, meter);
@@ -91,6 +91,7 @@ impl World<'_> {
     /// Brings what comes next, where that was asked for; on this thread, so that the figures are the same each time.
     fn prefetch(&self, meter: &mut Meter) {
         let Some(bytes) = self.setup.prefetch else { return };
+        self.watch.asks_with(i32::MAX); // several entries, each with its own
         if let Err(error) = self.manager.prefetch_next(bytes) {
             meter.mismatch(|| format!("prefetch: {error}"));
         }
@@ -118,6 +119,7 @@ impl World<'_> {
             share = self.admission.split(job, self.setup.scale.reserved(event.bytes));
             allocation = self.admission.reservation().into_iter().fold(allocation, Allocation::within);
         }
+        self.watch.asks_with(self.setup.priorities[usize::from(event.thread)]);
         let handle = meter.allocate.time(|| self.manager.allocate(allocation));
         match self.granted(event, handle, meter) {
             Some(mut handle) => {
@@ -153,7 +155,8 @@ impl World<'_> {
 
     fn allocation(&self, event: &Event) -> Allocation {
         let plugin = &self.plugins[usize::from(event.thread)];
-        let allocation = Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin);
+        let priority = self.setup.priorities[usize::from(event.thread)];
+        let allocation = Allocation::new(Bytes(self.setup.scale.size(event.bytes))).plugin(plugin).priority(priority);
         // Only a picture or a log shows names, and a replay makes many.
         let shown = self.recorder.is_some() || self.manager.event_log().is_some();
         if shown { allocation.label(self.trace.tag(event)) } else { allocation }

@@ -64,6 +64,10 @@ pub(super) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
             HumanBytes(prefetch.waited_load_bytes)
         )?;
     }
+    if let Some(floor) = report.floor {
+        let (evicted, under) = (HumanCount(floor.evicted_from_below), floor.under);
+        writeln!(out, "from below       {evicted} evictions of who ranked higher than who asked, floor {under}")?;
+    }
     if report.priority_inversions > 0 {
         writeln!(out, "out of order     {} evictions of a higher priority", report.priority_inversions)?;
     }

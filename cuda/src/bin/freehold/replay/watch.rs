@@ -1,4 +1,5 @@
-//! An onlooker at the manager's evictions: was anybody of lower priority there who could have left instead?
+//! An onlooker at the manager's evictions: was anybody of lower priority there who could have left instead? And did anybody leave for
+//! who ranks lower?
 //!
 //! It keeps its own list of who is resident, fed by the manager's events, and of who is in use, fed by the replay. An
 //! eviction counts as an inversion where somebody of lower priority is resident and has been left alone since before
@@ -21,6 +22,8 @@ use super::world::Entries;
 thread_local! {
     /// When this thread's present request began.
     static BEGUN: Cell<u64> = const { Cell::new(0) };
+    /// The priority that it asks with.
+    static ASKS_WITH: Cell<i32> = const { Cell::new(i32::MAX) };
 }
 
 /// Who is resident, and how often the order was broken.
@@ -32,6 +35,7 @@ pub(super) struct Watch {
     /// Counts what begins and ends, so that any two such moments have an order.
     now: AtomicU64,
     inversions: AtomicU64,
+    from_below: AtomicU64,
 }
 
 /// The uses of one weight, by the trace's id.
@@ -57,12 +61,18 @@ struct Known {
 impl Watch {
     pub(super) fn new(entries: Arc<Entries>) -> Watch {
         let uses = entries.iter().map(|_| Uses::default()).collect();
-        Watch { books: Mutex::default(), uses, entries, now: AtomicU64::new(0), inversions: AtomicU64::new(0) }
+        let (now, inversions, from_below) = Default::default();
+        Watch { books: Mutex::default(), uses, entries, now, inversions, from_below }
     }
 
     /// A request of this thread begins.
     pub(super) fn request_begins(&self) {
         BEGUN.set(self.moment());
+    }
+
+    /// And asks with this priority. (Of shared weights it may be raised meanwhile, where threads run freely.)
+    pub(super) fn asks_with(&self, priority: i32) {
+        ASKS_WITH.set(priority);
     }
 
     fn moment(&self) -> u64 {
@@ -106,7 +116,13 @@ impl Watch {
         self.inversions.load(Relaxed)
     }
 
+    /// Evictions of who ranked higher than the one who asked.
+    pub(super) fn from_below(&self) -> u64 {
+        self.from_below.load(Relaxed)
+    }
+
     fn evicted(&self, handle: u64, priority: i32) {
+        self.from_below.fetch_add(u64::from(priority > ASKS_WITH.get()), Relaxed);
         let books = &mut *self.books.lock();
         if let Some(known) = books.known.get(&handle) {
             books.resident.remove(&(known.priority, handle));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freehold_core::Bytes;
-use freehold_cuda::{DeviceMemory, ManualClock, Plugin, Policy, VramHandle, VramManager, VramManagerBuilder};
+use freehold_cuda::{DeviceMemory, Floor, ManualClock, Plugin, Policy, VramHandle, VramManager, VramManagerBuilder};
 use parking_lot::RwLock;
 
 use super::admission::{Admission, Share};
@@ -72,6 +72,10 @@ impl<'t> World<'t> {
             (_, Some(offline)) => Policy::Custom(offline.clone()),
             _ => Policy::PriorityLru,
         };
+        let floor = match setup.floor {
+            Some(args::Floor::Requester) => Floor::Requester,
+            Some(args::Floor::None) | None => Floor::None,
+        };
         let builder = VramManager::builder();
         let builder = setup.log_records.into_iter().fold(builder, VramManagerBuilder::event_log);
         let stock = Stock::new(setup.contents, trace.ids, device.clone());
@@ -81,6 +85,7 @@ impl<'t> World<'t> {
             .granule(Bytes(setup.scale.granule()))
             .moves(setup.moves)
             .policy(policy)
+            .floor(floor)
             .clock(clock.clone())
             .observer(Arc::new(Onlookers::new(watch.clone(), recorder.clone())))
             .build()?;
