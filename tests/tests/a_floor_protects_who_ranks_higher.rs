@@ -4,10 +4,14 @@
 //! Not covered: bytes and places under random operations (`manager_agrees_with_its_naive_twin`, `a_refusal_explains_itself`).
 
 use freehold_cuda::observe::{Because, Why};
-use freehold_cuda::{Advice, Allocation, Error, Event, Floor, Prefetch, Refusal, VramHandle, VramManager};
+use freehold_cuda::{
+    Advice, Allocation, EntryFacts, Error, Event, EvictionOrder, Floor, Policy, Prefetch, Refusal, VramHandle,
+    VramManager,
+};
 use freehold_tests::seeded::{Random, under_seeds};
 use freehold_tests::watchdog::watch;
 use freehold_tests::world::{World, assert_holds, on_both_devices, sourced, units};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -223,6 +227,36 @@ fn who_waits_is_woken_when_the_floor_allows_it() {
             });
             assert_holds(&absent, 2);
         }
+    });
+}
+
+/// An order by id, which is asked while room is made; asked of number 1, it raises another entry in the same moment.
+#[derive(Debug, Default)]
+struct Raising(Mutex<Option<VramHandle>>);
+
+impl EvictionOrder for Raising {
+    fn score(&self, facts: &EntryFacts<'_>) -> u64 {
+        if facts.label == "number 1" {
+            self.0.lock().unwrap().iter().for_each(|handle| handle.set_priority(9));
+        }
+        facts.id
+    }
+}
+
+/// A survey is of the past: who is raised between it and its own eviction stays, and the next in order leaves.
+#[test]
+fn who_is_raised_at_the_last_moment_stays() {
+    on_both_devices(|world| {
+        let raising = Arc::new(Raising::default());
+        let policy = Policy::Custom(raising.clone());
+        let manager = world.builder(2).floor(Floor::Requester).policy(policy).build().unwrap();
+        let [first, second] = [0, 1].map(|seed| ranked(&manager, seed, 1, 0));
+        let id = first.id();
+        assert!(manager.lru_order().iter().map(|candidate| candidate.id).eq([id, second.id()]));
+        *raising.0.lock().unwrap() = Some(first);
+        assert_holds(&ranked(&manager, 2, 1, 0), 2);
+        assert_eq!(world.recorder.evicted(), [second.id()], "and not {id}, which would have been the first");
+        drop(raising.0.lock().unwrap().take());
     });
 }
 
