@@ -81,6 +81,7 @@ fn without_it_priority_says_nothing_about_who_asks() {
 /// What came once comes back with the priority that it has then.
 #[test]
 fn every_way_of_asking_asks_with_the_entrys_own_priority() {
+    let _watchdog = watch("a refused prefetch");
     on_both_devices(|world| {
         let manager = floored(world, 4);
         let low = manager.register(sourced(1, units(2))).unwrap();

@@ -103,7 +103,7 @@ pub(super) fn finish(world: World<'_>, mut meter: Meter, args: &ReplayArgs, devi
     let plugins = plugin_rows(&world);
     let gathered = world.recorder.as_ref().map(|recorder| recorder.finish(&world.manager));
     let (stats, inversions) = (world.manager.stats(), world.watch.inversions());
-    let evicted_from_below = world.watch.from_below();
+    let evicted_from_below = world.watch.evicted_from_below();
     let (admission_bytes, peak_admitted_bytes) = world.admission.figures();
     let (trace, setup) = (world.trace, world.setup);
     world.close(&mut meter);

@@ -117,7 +117,7 @@ impl Watch {
     }
 
     /// Evictions of who ranked higher than the one who asked.
-    pub(super) fn from_below(&self) -> u64 {
+    pub(super) fn evicted_from_below(&self) -> u64 {
         self.from_below.load(Relaxed)
     }
 
