@@ -69,8 +69,8 @@ impl Floor {
 impl Inner {
     /// A priority was changed: where that says who may leave, and for whom, whoever waits looks again.
     pub(crate) fn saw_priority_changed(&self) {
-        if self.floor == Floor::Requester {
-            self.ring();
+        if self.floor == Floor::Requester && self.is_ours() {
+            self.ring(); // its fence puts the change before the look at who waits
         }
     }
 
