@@ -100,6 +100,8 @@ impl Inner {
             tenant.streams.begin(arena.earlier_users(place.offset, self.reserved(tenant.bytes)));
             let span = self.span_at(place, tenant.bytes);
             tenant.place.set(place, span.address());
+            // Charged and without a place it was in no survey, and nobody could mark it: who was refused beside it looks again.
+            self.ring();
             self.saw_placed(tenancy.entry(), place);
             filled = claimed.fill(&span)?;
         }

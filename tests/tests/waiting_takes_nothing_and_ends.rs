@@ -1,13 +1,13 @@
 //! Allocations and accesses that wait for memory: they take nothing meanwhile, hold nobody up, are woken by what makes room,
 //! and end in time. Behaviour E5.
 
-use freehold_cuda::{Allocation, Error, VramHandle};
+use freehold_cuda::{Allocation, Error, Event, Observer, VramHandle};
 use freehold_tests::watchdog::watch;
 use freehold_tests::world::{World, assert_holds, load, on_both_devices, sourced, units, written};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -73,6 +73,40 @@ fn whatever_makes_room_wakes_who_waits() {
                 assert_holds(&waiter.join().unwrap().unwrap(), 2);
             });
         }
+    });
+}
+
+/// An observer that keeps whoever evicts waiting, until it is let go.
+#[derive(Debug)]
+struct Slow(Barrier);
+
+impl Observer for Slow {
+    fn event(&self, event: &Event) {
+        if let Event::Evicted { .. } = event {
+            self.0.wait();
+            self.0.wait();
+        }
+    }
+}
+
+/// E5: what has its bytes charged, but no place yet, is in no survey: who was refused beside it looks again when it has one.
+#[test]
+fn what_is_on_its_way_to_its_place_is_not_missed() {
+    let _watchdog = watch("a placement");
+    let slow = Arc::new(Slow(Barrier::new(2)));
+    let manager = World::host().builder(4).observer(slow.clone()).build().unwrap();
+    let first = load(&manager, 1, 4);
+    thread::scope(|scope| {
+        let second = scope.spawn(|| load(&manager, 2, 3)); // evicts the first, and is held up
+        slow.0.wait();
+        let third = scope.spawn(|| manager.allocate_timeout(sourced(3, units(2)), LONG));
+        let_it_wait();
+        slow.0.wait();
+        // The third evicts the second, and is held up by the observer in its turn.
+        slow.0.wait();
+        slow.0.wait();
+        assert_holds(&third.join().unwrap().unwrap(), 3);
+        assert!(!first.is_resident() && !second.join().unwrap().is_resident());
     });
 }
 
