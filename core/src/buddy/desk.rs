@@ -1,7 +1,8 @@
 //! The desk behind a slot: what one thread at a time writes beside the tree, each on a cache line of its own.
 //!
 //! A slot has an owner while a [`Slot`](super::Slot) lives, and the owner writes with plain loads and stores. The last
-//! slot has no owner: whoever finds none free shares it: its counts by read-modify-writes, its ring, a hint, without. Nobody ever waits for a slot.
+//! slot has no owner: whoever finds none free shares it, its counts by read-modify-writes, its ring, which is a hint, without.
+//! Nobody ever waits for a slot.
 //!
 //! The *sequence* tells a search that found nothing whether something may have been hidden from it. It counts two things in
 //! one word: in its low half the sections that are open, in its high half every section left and every plain free.

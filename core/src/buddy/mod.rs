@@ -2,8 +2,8 @@
 //!
 //! The arena is a row of granules. The `tree` of words says which are free. An allocation is a run of granules: it comes out
 //! of the `ring` of what was freed last, or from the hole that `placement` finds through `hints`, or from the complete
-//! `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the ring, and the joined hole's hint. When
-//! nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
+//! `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the ring, and the joined hole's hint
+//! (`upkeep`). When nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
 //!
 //! The truth is the tree alone. Rings and hints may be wrong at any time, and cost speed or placement when they are.
 //!

@@ -2,7 +2,7 @@
 //!
 //! A freed run stays in the tree as it was put, open at its own level, and its slot remembers where. The next allocation of
 //! the same length takes it in one compare-exchange: no search, no split, no close. A run that leaves the ring without
-//! having been taken is settled: closed, joined with its neighbours, and hinted at (see [`placement`](super::placement)).
+//! having been taken is settled: closed, joined with its neighbours, and hinted at (see [`upkeep`](super::upkeep)).
 //! What stands in a ring is free for everybody meanwhile: it is a hint, and never held.
 //!
 //! Runs that are not joined cost packing, the small ones too: rings that keep theirs while their slot searches elsewhere
