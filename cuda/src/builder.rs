@@ -123,7 +123,7 @@ impl VramManagerBuilder {
         self
     }
 
-    /// Somebody who is told of loads, evictions and refusals.
+    /// Somebody who is told of loads, evictions, moves and refusals.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self

@@ -24,6 +24,7 @@
 //! | use it | [`VramHandle::access`], [`VramManager::access_all`], [`Access`], [`AccessMut`] |
 //! | use it on a stream | [`VramHandle::access_on`], [`memory::driver`] (feature `cuda`) |
 //! | say where bytes come from | [`source`], [`ModelSource`] |
+//! | say who leaves, and for whom | [`Policy`], [`Floor`] |
 //! | share | [`VramManager::acquire_shared_weights`], [`VramManager::acquire_shared_model`] |
 //! | ask before a job | [`MemoryPool`], [`admission`] |
 //! | understand a refusal | [`Error`], [`Refusal`] |
