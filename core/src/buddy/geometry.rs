@@ -7,7 +7,7 @@ use super::error::{AllocateError, GeometryError};
 use super::request::{Block, Request};
 use crate::units::{Bytes, Offset};
 
-/// The most granules an arena may have: 2^40, which at 512 bytes each is half an exabyte.
+/// The most granules an arena may have: 2^40, which at 512 bytes each is half a pebibyte.
 const MOST_GRANULES: u64 = 1 << 40;
 
 /// The shape of one arena: its capacity in whole granules.

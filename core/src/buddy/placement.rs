@@ -1,4 +1,4 @@
-//! Placement: which hole a request gets, and what becomes of the rest of it.
+//! Placement: which hole a request gets, and where in it.
 //!
 //! The best hole within a quarter of a doubling: of the request's own class up to four holes are looked at, from the
 //! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. (Eight
