@@ -8,7 +8,8 @@ use crate::observe::refusal::Refusal;
 use freehold_core::{Bytes, HandleKey};
 use std::sync::Arc;
 
-/// Why the manager could not do what it was asked. Nothing has changed when one of these is returned.
+/// Why the manager could not do what it was asked. Nothing has changed when one of these is returned, by this request at least: while
+/// others pin, raise and take what it was about to evict, some may have left before no more could.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,7 +24,7 @@ pub enum Error {
         /// The largest single block the manager could ever hand out.
         capacity: Bytes,
     },
-    /// No room, even with everything gone that may go. Nothing was evicted.
+    /// No room, even with everything gone that may go. Nothing was evicted, where nobody else was at work meanwhile.
     #[error(
         "out of memory: {requested} asked, {free} free (longest hole {largest_hole}), {evictable} evictable, {pinned} \
          staying{refusal}"
