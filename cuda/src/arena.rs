@@ -150,7 +150,7 @@ impl Drop for Arena {
     fn drop(&mut self) {
         // The last owner of the manager's insides is gone: no handle, no guard, no block can be left. An error of the
         // device here has nobody to go to: the log is told.
-        if self.forks != fork::generation() {
+        if !fork::is_still(self.forks) {
             return;
         }
         if let Some(region) = self.region.get_mut().take()

@@ -4,7 +4,7 @@
 //! event's category is its plugin: the viewer then colours by it.
 
 use super::log::{Entry, EventLog, History, Op};
-use super::pickle::{NO_PLUGIN, frame, frames};
+use super::pickle::{frame, frames, shown};
 use super::value::Value;
 use freehold_core::Bytes;
 use std::collections::HashMap;
@@ -42,8 +42,8 @@ impl Trace<'_> {
             Op::Placed => self.block(entry, "alloc", at, rest, "given a block"),
             Op::Evicted => {
                 let needed_by = self.log.plugin_name(entry.needed_by());
-                let needed_by = if needed_by.is_empty() { NO_PLUGIN } else { &*needed_by };
-                self.evicted.insert(entry.id, format!("evicted: {needed_by} asked for {}", Bytes(rest)).into());
+                let why = format!("evicted: {} asked for {}", shown(&needed_by), Bytes(rest));
+                self.evicted.insert(entry.id, why.into());
             }
             Op::Left => {
                 let why = self.evicted.remove(&entry.id);
@@ -72,8 +72,7 @@ impl Trace<'_> {
         let label = self.history.labels.get(&entry.id).map_or("", String::as_str);
         let seen = self.frames.entry((entry.id, Rc::from(why)));
         let frames = seen.or_insert_with(|| Value::Shared(Rc::new(frames(&plugin, entry.id, label, why)))).clone();
-        let category = if plugin.is_empty() { NO_PLUGIN } else { &*plugin };
-        self.events.push(event(self.log.time_of(entry), action, ("addr", address), bytes, frames, category));
+        self.events.push(event(self.log.time_of(entry), action, ("addr", address), bytes, frames, shown(&plugin)));
     }
 
     /// What is about no entry. The number in such a record is nobody's id.
@@ -90,10 +89,9 @@ pub(super) fn arrivals(total: u64, blocks: impl Iterator<Item = (u64, u64, Value
     let now = now();
     let frames = Value::List(vec![frame("", 0, "not on the card")]);
     let mut events = vec![event(now, "segment_alloc", ("addr", 0), total, frames, UNKNOWN)];
-    events.extend(blocks.map(|(at, bytes, frames, plugin)| {
-        let category = if plugin.is_empty() { NO_PLUGIN } else { &plugin };
-        event(now, "alloc", ("addr", at), bytes, frames, category)
-    }));
+    events.extend(
+        blocks.map(|(at, bytes, frames, plugin)| event(now, "alloc", ("addr", at), bytes, frames, shown(&plugin))),
+    );
     events
 }
 

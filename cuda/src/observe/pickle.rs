@@ -172,8 +172,10 @@ fn standing(shot: &EntryShot) -> String {
     }
 }
 
-/// What is said where no plugin was named.
-pub(super) const NO_PLUGIN: &str = "(no plugin)";
+/// A plugin as the viewer shows it: also where none was named.
+pub(super) fn shown(plugin: &str) -> &str {
+    if plugin.is_empty() { "(no plugin)" } else { plugin }
+}
 
 /// The viewer prints `filename:line:name` of each frame, the innermost first; a flame graph is built from the outermost inwards, so the
 /// plugin and what is so or happened come last: alike of many entries they make one flame.
@@ -182,6 +184,5 @@ pub(super) fn frames(plugin: &str, id: u64, label: &str, what: &str) -> Value {
 }
 
 pub(super) fn frame(plugin: &str, line: u64, name: &str) -> Value {
-    let plugin = if plugin.is_empty() { NO_PLUGIN } else { plugin };
-    Value::dict([("filename", Value::text(plugin)), ("line", Value::number(line)), ("name", Value::text(name))])
+    Value::dict([("filename", Value::text(shown(plugin))), ("line", Value::number(line)), ("name", Value::text(name))])
 }

@@ -51,7 +51,7 @@ impl Value {
 #[derive(Default)]
 struct Pickle {
     out: Vec<u8>,
-    texts: HashMap<Rc<str>, u32>,
+    texts: HashMap<Box<str>, u32>,
     /// By address: who shares a value keeps it alive.
     values: HashMap<*const Value, u32>,
 }
@@ -70,8 +70,8 @@ impl Pickle {
                 self.out.push(b']'); // EMPTY_LIST
                 self.lots(items, b'e', Pickle::put); // APPENDS
             }
-            Value::Dict(items) => self.dict(items, |pickle, key| pickle.text(&Rc::from(*key))),
-            Value::Named(items) => self.dict(items, |pickle, key| pickle.text(key)),
+            Value::Dict(items) => self.dict(items),
+            Value::Named(items) => self.dict(items),
             Value::Shared(value) => match self.values.get(&Rc::as_ptr(value)) {
                 Some(&number) => self.refer(number),
                 None => {
@@ -83,10 +83,10 @@ impl Pickle {
         }
     }
 
-    fn dict<K>(&mut self, items: &[(K, Value)], put_key: impl Fn(&mut Pickle, &K)) {
+    fn dict(&mut self, items: &[(impl AsRef<str>, Value)]) {
         self.out.push(b'}'); // EMPTY_DICT
         self.lots(items, b'u', |pickle, (key, value)| {
-            put_key(pickle, key);
+            pickle.text(key.as_ref());
             pickle.put(value);
         }); // SETITEMS
     }
@@ -111,7 +111,7 @@ impl Pickle {
         }
     }
 
-    fn text(&mut self, text: &Rc<str>) {
+    fn text(&mut self, text: &str) {
         if let Some(&number) = self.texts.get(text) {
             return self.refer(number);
         }
@@ -120,7 +120,7 @@ impl Pickle {
         self.out.extend(length.to_le_bytes());
         self.out.extend(text.as_bytes());
         let number = self.remember();
-        self.texts.insert(Rc::clone(text), number);
+        self.texts.insert(text.into(), number);
     }
 
     /// Gives what was just written a number.
