@@ -19,6 +19,7 @@ pub mod seeded;
 #[cfg(target_os = "linux")]
 pub mod shared_pool;
 pub mod sources;
+pub mod unpickle;
 pub mod watchdog;
 pub mod world;
 
