@@ -4,8 +4,8 @@
 use crate::hooked_device::HookedDevice;
 use crate::seeded::{Yielding, perhaps_yield};
 use crate::sources::Probe;
-use crate::world::{World, content};
-use freehold_cuda::{Access, Error, Sink, Source, SourceError, VramManager, VramManagerBuilder};
+use crate::world::{World, content, units};
+use freehold_cuda::{Access, Books, Error, Sink, Source, SourceError, VramManager, VramManagerBuilder};
 use std::sync::Arc;
 
 /// A manager that gives its thread away at every question for the time and before every observer.
@@ -68,4 +68,14 @@ pub fn unless_full<T>(tried: Result<T, Error>) -> Option<T> {
         Err(Error::OutOfMemory { .. }) => None,
         Err(other) => panic!("{other}"),
     }
+}
+
+/// Nobody has anything any more, and the books say so.
+///
+/// # Panics
+/// When they do not, with the seed.
+pub fn assert_all_is_back(manager: &VramManager, seed: u64) -> Books {
+    let books = manager.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert_eq!((books.handles, books.resident, books.spilled), (0, units(0), units(0)), "seed {seed}");
+    books
 }

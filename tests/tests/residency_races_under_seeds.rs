@@ -4,7 +4,7 @@
 //! Not covered: two instructions at once on two cores, which is what the models in `loom_tests` are for.
 
 use freehold_cuda::{Allocation, Error, Policy, VramHandle, VramManager};
-use freehold_tests::crowd::{Slow, unless_full, yielding_in_copies};
+use freehold_tests::crowd::{Slow, assert_all_is_back, unless_full, yielding_in_copies};
 use freehold_tests::seeded::{perhaps_yield, race, run, under_seeds};
 use freehold_tests::sources::{Manner, Probe, silence_panics_of_sources};
 use freehold_tests::watchdog::watch;
@@ -42,9 +42,8 @@ fn assert_stands(handle: &VramHandle, seed: u64) {
     assert_eq!(access.address(), address, "moved while pinned");
 }
 
-fn assert_all_is_back(manager: &VramManager, seed: u64) {
-    let books = manager.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!((books.handles, books.resident, books.spilled), (0, units(0), units(0)), "seed {seed}");
+fn assert_all_is_free(manager: &VramManager, seed: u64) {
+    let books = assert_all_is_back(manager, seed);
     assert_eq!(books.free, manager.budget(), "seed {seed}");
 }
 
@@ -60,7 +59,7 @@ fn who_comes_at_once_shares_the_load_while_another_evicts() {
         race(seed, vec![read(), read(), read(), run(|| evict(&manager))]);
         assert_eq!(probe.calls(), manager.stats().loads);
         drop(handle);
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }
 
@@ -82,7 +81,7 @@ fn the_pinned_are_passed_over_until_the_last_pin_is_gone() {
         let pin = || run(|| assert_stands(&pinned, 1));
         race(seed, vec![pin(), pin(), need(2), need(3)]);
         drop(pinned);
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }
 
@@ -112,7 +111,7 @@ fn handles_may_go_in_the_middle_of_anything() {
                 }),
             ],
         );
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }
 
@@ -144,7 +143,7 @@ fn a_failure_is_met_by_those_who_came_and_by_nobody_later() {
         assert!(failures.into_inner() <= 2);
         assert_holds(&handle, 5);
         drop(handle);
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }
 
@@ -164,7 +163,7 @@ fn what_is_written_survives_evictions_in_the_middle() {
         race(seed, runs);
         both.iter().zip(hold).for_each(|(handle, holds)| assert_holds(handle, holds));
         drop(both);
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }
 
@@ -210,6 +209,6 @@ fn a_prefetch_beside_everything_else() {
         while manager.audit().is_err() || manager.audit().unwrap().handles > 0 {
             std::thread::yield_now(); // the worker holds the last one for a moment
         }
-        assert_all_is_back(&manager, seed);
+        assert_all_is_free(&manager, seed);
     });
 }

@@ -2,7 +2,7 @@
 //! Behaviours D1, D4, D7, D8, E3 to E6 and H1, as in `residency_races_under_seeds`, whose words hold here too.
 
 use freehold_cuda::{Allocation, Error, VramHandle, VramManager};
-use freehold_tests::crowd::{Slow, yielding_in_copies};
+use freehold_tests::crowd::{Slow, assert_all_is_back, yielding_in_copies};
 use freehold_tests::seeded::{perhaps_yield, race, run, under_seeds};
 use freehold_tests::sources::Probe;
 use freehold_tests::watchdog::watch;
@@ -40,11 +40,6 @@ fn evict(manager: &VramManager) {
         unless_refused(manager.evict_for_space(manager.budget()));
         perhaps_yield();
     }
-}
-
-fn assert_all_is_back(manager: &VramManager, seed: u64) {
-    let books = manager.audit().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!((books.handles, books.resident, books.spilled), (0, units(0), units(0)), "seed {seed}");
 }
 
 /// D1, D4, D7, D8: three consumers come and go with priorities of their own while somebody evicts: never two buffers at

@@ -72,7 +72,7 @@ impl Hints {
 
     /// A hole may be here from now on.
     pub(super) fn add(&self, hole: Run) {
-        if hole.start < hole.end {
+        if !hole.is_empty() {
             self.set(self.region_of(hole));
         }
     }

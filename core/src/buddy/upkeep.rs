@@ -31,7 +31,7 @@ pub(super) fn repair(tree: &Tree, hints: &Hints, region: Region) {
 
 /// The hole is no more: takes its hint away, unless another hole of its class starts in the same group.
 pub(super) fn forget(tree: &Tree, hints: &Hints, hole: Run) {
-    if hole.start < hole.end {
+    if !hole.is_empty() {
         forget_region(tree, hints, hints.region_of(hole));
     }
 }
@@ -58,7 +58,7 @@ fn starts_another(tree: &Tree, class: &Class, span: Run) -> bool {
 pub(super) fn taken(tree: &Tree, hints: &Hints, hole: Run, run: Run) {
     hints.add(Run { end: run.start, ..hole });
     let (gone, rest) = (hints.region_of(hole), Run { start: run.end, ..hole });
-    if rest.start < rest.end {
+    if !rest.is_empty() {
         let region = hints.region_of(rest);
         if region == gone {
             return;
@@ -74,7 +74,7 @@ pub(super) fn freed(tree: &Tree, hints: &Hints, run: Run) {
     let joined = Run { start: tree.free_since(run.start, 0), end: tree.free_until(run.end, tree.granules()) };
     let region = hints.region_of(joined);
     for neighbour in [Run { end: run.start, ..joined }, Run { start: run.end, ..joined }] {
-        if neighbour.start < neighbour.end {
+        if !neighbour.is_empty() {
             let gone = hints.region_of(neighbour);
             if gone != region {
                 forget_region(tree, hints, gone);
