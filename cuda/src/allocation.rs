@@ -1,6 +1,7 @@
 //! What a caller asks for: how much, how important, whose, and where the bytes come from.
 
 use crate::budget::Reservation;
+use crate::label::Label;
 use crate::plugin::Plugin;
 use crate::source::Source;
 use freehold_core::Bytes;
@@ -13,8 +14,8 @@ pub struct Allocation {
     pub(crate) bytes: Bytes,
     pub(crate) align: Bytes,
     pub(crate) priority: i32,
-    pub(crate) label: Arc<str>,
-    pub(crate) metadata: Arc<str>,
+    pub(crate) label: Label,
+    pub(crate) metadata: Label,
     pub(crate) plugin: Option<Plugin>,
     pub(crate) backing: Backing,
     pub(crate) reservation: Option<Reservation>,
@@ -39,8 +40,8 @@ impl Allocation {
             bytes,
             align: Bytes(1),
             priority: 0,
-            label: Arc::from(""),
-            metadata: Arc::from(""),
+            label: Label::default(),
+            metadata: Label::default(),
             plugin: None,
             backing: Backing::Spill,
             reservation: None,
@@ -57,14 +58,14 @@ impl Allocation {
     /// A name for reports and errors.
     #[must_use]
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
-        self.label = label.into();
+        self.label = Label::from(label);
         self
     }
 
     /// What else is true of the content (a shape, a type): shared weights of one key must agree on it (D6).
     #[must_use]
     pub fn metadata(mut self, metadata: impl Into<Arc<str>>) -> Self {
-        self.metadata = metadata.into();
+        self.metadata = Label::from(metadata);
         self
     }
 

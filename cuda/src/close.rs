@@ -58,7 +58,7 @@ pub(crate) fn close(inner: &Inner) -> LeakReport {
         report.live.push(Leak {
             key: entry.key(),
             id: entry.id(),
-            label: Arc::clone(&tenant.label),
+            label: tenant.label.shared(),
             plugin: tenant.plugin.shared_name(),
             bytes: tenant.bytes,
             resident: state.residency() == freehold_core::Residency::Resident,

@@ -161,7 +161,7 @@ impl VramHandle {
     pub(crate) fn check_mutable(&self) -> Result<(), Error> {
         self.check()?;
         match &self.membership {
-            Some(_) => Err(Error::Immutable { label: Arc::clone(&self.tenancy.tenant().label) }),
+            Some(_) => Err(Error::Immutable { label: self.tenancy.tenant().label.shared() }),
             None => Ok(()),
         }
     }

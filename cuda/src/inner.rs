@@ -94,15 +94,16 @@ impl Inner {
     }
 
     /// An entry for `allocation`, absent, with its owner.
-    pub(crate) fn tenancy(self: &Arc<Self>, allocation: &Allocation) -> Result<Arc<Tenancy>, Error> {
+    pub(crate) fn tenancy(self: &Arc<Self>, mut allocation: Allocation) -> Result<Arc<Tenancy>, Error> {
         self.check_process()?;
         self.check_size(allocation.bytes)?;
         self.check_align(allocation.align)?;
         if allocation.reservation.as_ref().is_some_and(|reservation| !reservation.is_of(self)) {
             return Err(Error::BadAllocation("a reservation counts in the manager that made it, and in no other"));
         }
-        let plugin = allocation.plugin.clone().unwrap_or_else(|| self.nobody.clone());
-        let owner = self.table.insert(allocation.priority, self.tick(), Tenant::new(allocation, plugin));
+        let plugin = allocation.plugin.take().unwrap_or_else(|| self.nobody.clone());
+        let tenant = Tenant::new(&mut allocation, plugin);
+        let owner = self.table.insert(allocation.priority, self.tick(), tenant);
         self.saw_begin(&owner);
         let tenancy = Arc::new(Tenancy::new(self, owner, allocation));
         if self.policy.learns() {

@@ -42,6 +42,7 @@ mod allocation;
 pub mod clock;
 mod error;
 mod floor;
+mod label;
 pub mod observe;
 mod observer;
 mod plugin;

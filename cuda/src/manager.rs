@@ -72,7 +72,7 @@ impl VramManager {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`], the source's own; nothing has changed then.
     pub fn allocate(&self, allocation: Allocation) -> Result<VramHandle, Error> {
-        let tenancy = self.inner.tenancy(&allocation)?;
+        let tenancy = self.inner.tenancy(allocation)?;
         self.inner.first_load(&tenancy)?;
         Ok(VramHandle::new(tenancy, None))
     }
@@ -83,7 +83,7 @@ impl VramManager {
     /// [`Error::TooLarge`]; [`Error::BadAllocation`] for an allocation without a source, which could never come.
     pub fn register(&self, allocation: Allocation) -> Result<VramHandle, Error> {
         check_sourced(&allocation)?;
-        Ok(VramHandle::new(self.inner.tenancy(&allocation)?, None))
+        Ok(VramHandle::new(self.inner.tenancy(allocation)?, None))
     }
 
     /// Joins the shared weights under `key`, loading them if nobody has: one physical buffer, one load, a handle each

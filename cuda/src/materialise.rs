@@ -146,7 +146,7 @@ impl Claimed<'_> {
     /// Calls the source, with no lock held, and counts what it gives.
     fn pour(&self, source: &dyn Source, span: &Span<'_>) -> Result<(), Error> {
         let _span = materialise_span(self.tenancy.entry());
-        let label = || Arc::clone(&self.tenancy.tenant().label);
+        let label = || self.tenancy.tenant().label.shared();
         let streams = &self.tenancy.tenant().streams;
         // SAFETY: A2. The claim is ours.
         let mut upload = |start: u64, bytes: &[u8]| unsafe { span.write(start, bytes, streams) };
@@ -167,7 +167,7 @@ impl Claimed<'_> {
     /// C7: too many bytes are too many whatever the source says; too few are its error, where it has none of its own.
     fn judge(&self, told: Result<(), SourceError>, given: Bytes) -> Result<(), Error> {
         let tenant = self.tenancy.tenant();
-        let (label, expected) = (Arc::clone(&tenant.label), tenant.bytes);
+        let (label, expected) = (tenant.label.shared(), tenant.bytes);
         match told {
             Err(reason) if given <= expected => Err(Error::SourceFailed { label, reason }),
             _ if given != expected => Err(Error::SourceLength { label, expected, given }),

@@ -85,7 +85,7 @@ impl VramManager {
     /// # Errors
     /// Those of `allocate`; [`Error::OutOfMemory`] only after the timeout.
     pub fn allocate_timeout(&self, allocation: Allocation, timeout: Duration) -> Result<VramHandle, Error> {
-        self.allocate_until(&allocation, Instant::now().checked_add(timeout))
+        self.allocate_until(allocation, Instant::now().checked_add(timeout))
     }
 
     /// As [`allocate_timeout`](Self::allocate_timeout), until a point in time.
@@ -93,7 +93,7 @@ impl VramManager {
     /// # Errors
     /// Those of [`allocate_timeout`](Self::allocate_timeout).
     pub fn allocate_deadline(&self, allocation: Allocation, deadline: Instant) -> Result<VramHandle, Error> {
-        self.allocate_until(&allocation, Some(deadline))
+        self.allocate_until(allocation, Some(deadline))
     }
 
     /// As [`allocate`](Self::allocate), but waits for memory. On any executor, no runtime needed; dropping the future gives
@@ -102,7 +102,7 @@ impl VramManager {
     /// # Errors
     /// Those of `allocate`, but never [`Error::OutOfMemory`].
     pub async fn allocate_async(&self, allocation: Allocation) -> Result<VramHandle, Error> {
-        let tenancy = self.inner().tenancy(&allocation)?;
+        let tenancy = self.inner().tenancy(allocation)?;
         let _waiting = Waiting::new(self.inner());
         loop {
             let listener = self.inner().freed.listen();
@@ -113,7 +113,7 @@ impl VramManager {
         }
     }
 
-    fn allocate_until(&self, allocation: &Allocation, deadline: Option<Instant>) -> Result<VramHandle, Error> {
+    fn allocate_until(&self, allocation: Allocation, deadline: Option<Instant>) -> Result<VramHandle, Error> {
         let tenancy = self.inner().tenancy(allocation)?;
         self.inner().patiently(deadline, || self.inner().first_load(&tenancy))?;
         Ok(VramHandle::new(tenancy, None))

@@ -35,9 +35,9 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    pub(crate) fn new(inner: &Arc<Inner>, owner: Owner<Tenant>, allocation: &Allocation) -> Self {
-        let source = match &allocation.backing {
-            Backing::Source(source) => Some(Arc::clone(source)),
+    pub(crate) fn new(inner: &Arc<Inner>, owner: Owner<Tenant>, allocation: Allocation) -> Self {
+        let source = match allocation.backing {
+            Backing::Source(source) => Some(source),
             Backing::Spill | Backing::Fixed => None,
         };
         // What never leaves is nothing to learn from: it would only blur the count of what does.
@@ -51,7 +51,7 @@ impl Tenancy {
             ended: AtomicBool::new(false),
             queued: AtomicBool::new(false),
             consumers: Mutex::default(),
-            _reservation: allocation.reservation.clone(),
+            _reservation: allocation.reservation,
         }
     }
 

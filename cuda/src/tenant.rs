@@ -6,6 +6,7 @@
 use crate::allocation::{Allocation, Backing};
 use crate::arena::Place;
 use crate::budget::{Account, Charge, Reservation};
+use crate::label::Label;
 use crate::memory::{Address, DeviceError};
 use crate::plugin::Plugin;
 use crate::policy::BeatCell;
@@ -15,6 +16,7 @@ use crate::tenancy::Tenancy;
 use event_listener::Event;
 use freehold_core::{Bytes, Offset};
 use parking_lot::Mutex;
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -32,8 +34,8 @@ pub(crate) enum Departure {
 /// One entry's description and whereabouts.
 #[derive(Debug)]
 pub(crate) struct Tenant {
-    pub(crate) label: Arc<str>,
-    pub(crate) metadata: Arc<str>,
+    pub(crate) label: Label,
+    pub(crate) metadata: Label,
     pub(crate) plugin: Plugin,
     pub(crate) bytes: Bytes,
     pub(crate) align: Bytes,
@@ -112,10 +114,11 @@ impl PlaceCell {
 }
 
 impl Tenant {
-    pub(crate) fn new(allocation: &Allocation, plugin: Plugin) -> Self {
+    /// Takes its texts out of the allocation.
+    pub(crate) fn new(allocation: &mut Allocation, plugin: Plugin) -> Self {
         Tenant {
-            label: Arc::clone(&allocation.label),
-            metadata: Arc::clone(&allocation.metadata),
+            label: take(&mut allocation.label),
+            metadata: take(&mut allocation.metadata),
             plugin,
             bytes: allocation.bytes,
             align: allocation.align,

@@ -75,7 +75,7 @@ fn join(inner: &Arc<Inner>, key: &str, allocation: &Allocation) -> Result<Joined
     let created = existing.is_none();
     let tenancy = match existing {
         Some(tenancy) => check(key, &tenancy, allocation).map(|()| tenancy)?,
-        None => inner.tenancy(allocation)?,
+        None => inner.tenancy(allocation.clone())?,
     };
     let key: Arc<str> = Arc::from(key);
     if !created {

@@ -40,7 +40,7 @@ impl VramManager {
     /// shape. This consumer holds no tensor then, and the others' are untouched.
     pub fn acquire_shared_model(&self, source: &ModelSource, priority: i32, label: &str) -> Result<Model, Error> {
         self.model(source, priority, label, self.budget(), |fits, allocation| {
-            let key = Arc::clone(&allocation.label);
+            let key = allocation.label.shared();
             match fits {
                 true => self.acquire_shared_weights(&key, allocation),
                 false => self.register_shared_weights(&key, allocation),
@@ -54,7 +54,7 @@ impl VramManager {
     /// As there, those of the sources left out.
     pub fn register_shared_model(&self, source: &ModelSource, priority: i32, label: &str) -> Result<Model, Error> {
         self.model(source, priority, label, Bytes::ZERO, |_, allocation| {
-            self.register_shared_weights(&Arc::clone(&allocation.label), allocation)
+            self.register_shared_weights(&allocation.label.shared(), allocation)
         })
     }
 

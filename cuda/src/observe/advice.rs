@@ -100,7 +100,7 @@ impl Case<'_> {
             walls.iter().take(self.trials()).find(|wall| self.fits(&|s| s.resident.key == wall.resident.key))?;
         let guard = epoch::pin();
         let tenant = self.inner.table.get(enough.resident.key, &guard)?.payload();
-        let (plugin, label) = (tenant.plugin.shared_name(), Arc::clone(&tenant.label));
+        let (plugin, label) = (tenant.plugin.shared_name(), tenant.label.shared());
         Some(Advice::Unpin { plugin, label, bytes: enough.bytes() })
     }
 

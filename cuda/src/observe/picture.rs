@@ -10,7 +10,6 @@ use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
 use freehold_core::{Bytes, Entry, Offset, Residency};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl VramManager {
@@ -109,7 +108,7 @@ impl EntryShot {
         let (tenant, state) = (entry.payload(), entry.residency().snapshot());
         EntryShot {
             id: entry.id(),
-            label: Arc::clone(&tenant.label),
+            label: tenant.label.shared(),
             plugin: tenant.plugin.shared_name(),
             bytes: tenant.bytes.get(),
             state: match state.residency() {

@@ -219,7 +219,7 @@ fn holders(survey: &Survey, inner: &Inner) -> Vec<Holder> {
         holder.bytes = holder.bytes + bytes;
         if bytes > *largest_bytes {
             *largest_bytes = bytes;
-            holder.largest = tenant.map_or_else(|| Arc::from(""), |tenant| Arc::clone(&tenant.label));
+            holder.largest = tenant.map_or_else(|| Arc::from(""), |tenant| tenant.label.shared());
         }
     }
     holders.sort_by_key(|(holder, _)| (std::cmp::Reverse(holder.bytes), holder.why));

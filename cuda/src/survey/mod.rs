@@ -19,7 +19,6 @@ use crate::spill::Unspillable;
 use crate::tenant::{Departure, Tenant};
 use crossbeam_epoch as epoch;
 use freehold_core::{Entry, Victim, Victims};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// What may leave, in order, and what stands in the way.
@@ -143,7 +142,7 @@ impl Candidate {
         Candidate {
             key: entry.key(),
             id: entry.id(),
-            label: Arc::clone(&tenant.label),
+            label: tenant.label.shared(),
             bytes: tenant.bytes,
             rank: entry.rank(),
         }
