@@ -6,7 +6,7 @@ use crate::clock::{AnyClock, Clock};
 use crate::error::Error;
 use crate::floor::Floor;
 use crate::fork;
-use crate::inner::Inner;
+use crate::inner::{Books, Inner};
 use crate::manager::VramManager;
 use crate::memory::{DeviceMemory, HostDevice};
 use crate::observe::EventLog;
@@ -17,6 +17,7 @@ use crate::policy::Policy;
 use crate::prefetch::Prefetcher;
 use crate::spill::SpillStore;
 use crate::weights::Register;
+use crossbeam_utils::CachePadded;
 use freehold_core::{Bytes, Geometry, Table};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -159,9 +160,10 @@ impl VramManagerBuilder {
         if self.arena.is_none() {
             arenas.first(budget)?;
         }
+        let books = Books { budget: Budget::new(budget), searches: AtomicU64::new(0), tally: Tally::default() };
         let inner = Inner {
             device,
-            budget: Budget::new(budget),
+            books: CachePadded::new(books),
             spill: SpillStore::new(self.spill_budget),
             arenas,
             granule: self.granule,
@@ -169,7 +171,6 @@ impl VramManagerBuilder {
             weights: Register::default(),
             room: Mutex::new(()),
             freed: event_listener::Event::new(),
-            searches: AtomicU64::new(0),
             hidden: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             prefetcher: Prefetcher::default(),
@@ -179,7 +180,6 @@ impl VramManagerBuilder {
             ahead: self.ahead,
             clock: AnyClock::new(self.clock),
             observer: self.observer,
-            tally: Tally::default(),
             observed: Observed::new(log, &nobody),
             nobody,
             closed: AtomicBool::new(false),

@@ -20,6 +20,7 @@ use crate::tenancy::Tenancy;
 use crate::tenant::Tenant;
 use crate::weights::Register;
 use crossbeam_epoch as epoch;
+use crossbeam_utils::CachePadded;
 use freehold_core::{Bytes, Duty, Entry, FollowUp, Owner, Residency, Table};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) device: Arc<dyn DeviceMemory>,
     pub(crate) arenas: Arenas,
     pub(crate) granule: Bytes,
-    pub(crate) budget: Budget,
+    pub(crate) books: CachePadded<Books>,
     /// How much host memory may hold what evictions wrote out.
     pub(crate) spill: SpillStore,
     pub(crate) table: Table<Tenant>,
@@ -43,9 +44,6 @@ pub(crate) struct Inner {
     pub(crate) room: Mutex<()>,
     /// Rings when memory was freed or an entry that somebody waited for was unpinned.
     pub(crate) freed: event_listener::Event,
-    /// Requests that are charged and look for a block, and how many found none (see `place`). SeqCst throughout: a refusal
-    /// compares it before and after.
-    pub(crate) searches: AtomicU64,
     /// Whether somebody was about to refuse while another's charge may have hidden what is free.
     pub(crate) hidden: AtomicBool,
     /// How many wait for memory: while any do, surveys mark what is in the way.
@@ -60,7 +58,6 @@ pub(crate) struct Inner {
     pub(crate) floor: Floor,
     pub(crate) clock: AnyClock,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) tally: Tally,
     /// What was seen: counts and the log.
     pub(crate) observed: Observed,
     pub(crate) nobody: Plugin,
@@ -68,6 +65,17 @@ pub(crate) struct Inner {
     pub(crate) closed: AtomicBool,
     /// The process that made the manager: a child of it may not use it (E8).
     pub(crate) forks: u64,
+}
+
+/// What every allocation and every free writes, together: their cache lines then come from another thread once, and nothing
+/// that is only read lies in them.
+#[derive(Debug)]
+pub(crate) struct Books {
+    pub(crate) budget: Budget,
+    /// Requests that are charged and look for a block, and how many found none (see `place`). SeqCst throughout: a refusal
+    /// compares it before and after.
+    pub(crate) searches: AtomicU64,
+    pub(crate) tally: Tally,
 }
 
 impl Inner {
@@ -88,7 +96,7 @@ impl Inner {
 
     /// A7: what could never fit is refused before anything else happens.
     pub(crate) fn check_size(&self, bytes: Bytes) -> Result<(), Error> {
-        let capacity = self.budget.whole();
+        let capacity = self.books.budget.whole();
         let fits = bytes.checked_round_up(self.granule).is_some_and(|rounded| rounded <= capacity);
         if fits { Ok(()) } else { Err(Error::TooLarge { requested: bytes, capacity }) }
     }
@@ -204,7 +212,7 @@ impl Inner {
     }
 
     pub(crate) fn credit_reservation(&self, bytes: Bytes) {
-        self.budget.credit(bytes);
+        self.books.budget.credit(bytes);
         self.ring();
     }
 

@@ -87,7 +87,7 @@ impl<T: Send + Sync + 'static> Table<T> {
     /// Bounded by the slots: a list that is longer runs in a circle, and the sum says so.
     fn audit_free(&self, guard: &Guard) -> Result<u32, TableFault> {
         let (slots, mut free) = (self.fresh.load(Ordering::Relaxed), 0);
-        let mut top = self.free.top();
+        let mut top = self.traffic.free.top();
         while let Some(key) = top.filter(|_| free <= slots) {
             let occupied = self.slots.get(key.index()).is_none_or(|slot| slot.read(guard).is_some());
             if occupied || key.index() >= slots {

@@ -9,18 +9,16 @@
 //! | --- | --- | --- | --- | --- |
 //! | F-E1 | `push` (Release) | `pop` (Acquire) | the link, and the slot left empty | `freed_slot_is_handed_out_once` |
 
-use crossbeam_utils::CachePadded;
-
 use super::handle::HandleKey;
 use super::slot::Slots;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The top of the stack: a key's bits, or 0.
-pub(super) struct FreeList(CachePadded<AtomicU64>);
+pub(super) struct FreeList(AtomicU64);
 
 impl FreeList {
     pub(super) fn new() -> Self {
-        FreeList(CachePadded::new(AtomicU64::new(0)))
+        FreeList(AtomicU64::new(0))
     }
 
     /// The key at the top, without taking it.

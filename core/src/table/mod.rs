@@ -69,28 +69,32 @@ use slot::{CAPACITY, Slots};
 /// ```
 pub struct Table<T> {
     slots: Slots<T>,
-    free: FreeList,
     /// Slots handed out so far: those below this index exist.
     fresh: AtomicU32,
-    /// Entries inserted so far, which is also the next id.
-    inserted: CachePadded<AtomicU64>,
-    retired: CachePadded<AtomicU64>,
+    traffic: CachePadded<Traffic>,
     /// Slots whose last generation is over.
     worn_out: AtomicU32,
     /// Whose guards protect readers: an entry is given up through it, so a guard of another would protect nothing.
     collector: Collector,
 }
 
+/// What every insert and every retire writes: on one cache line, which then comes from another thread once and not twice.
+struct Traffic {
+    free: FreeList,
+    /// Entries inserted so far, which is also the next id.
+    inserted: AtomicU64,
+    retired: AtomicU64,
+}
+
 impl<T: Send + Sync + 'static> Table<T> {
     /// An empty table whose readers pin `collector`.
     #[must_use]
     pub fn new(collector: Collector) -> Self {
+        let traffic = Traffic { free: FreeList::new(), inserted: AtomicU64::new(0), retired: AtomicU64::new(0) };
         Table {
             slots: Slots::new(),
-            free: FreeList::new(),
             fresh: AtomicU32::new(0),
-            inserted: CachePadded::new(AtomicU64::new(0)),
-            retired: CachePadded::new(AtomicU64::new(0)),
+            traffic: CachePadded::new(traffic),
             worn_out: AtomicU32::new(0),
             collector,
         }
@@ -100,9 +104,9 @@ impl<T: Send + Sync + 'static> Table<T> {
     ///
     /// **Panics** when there have been 2^32 - 64 entries at one time: there is no name left to give.
     pub fn insert(&self, priority: i32, tick: u64, payload: T) -> Owner<T> {
-        let key = self.free.pop(&self.slots).unwrap_or_else(|| self.fresh_key());
+        let key = self.traffic.free.pop(&self.slots).unwrap_or_else(|| self.fresh_key());
         // Relaxed: a number that is given once; it orders nothing.
-        let id = self.inserted.fetch_add(1, Ordering::Relaxed);
+        let id = self.traffic.inserted.fetch_add(1, Ordering::Relaxed);
         let entry = Arc::new(Entry::new(key, id, priority, tick, payload));
         self.slots.get_or_grow(key.index()).publish(Arc::clone(&entry));
         Owner::new(entry)
@@ -118,9 +122,9 @@ impl<T: Send + Sync + 'static> Table<T> {
         let entry = self.slots.get(key.index()).and_then(|slot| slot.unpublish(&owner));
         let entry = entry.unwrap_or_else(|| panic!("entry {key} is not of this table"));
         guard.defer(move || drop(entry));
-        self.retired.fetch_add(1, Ordering::Relaxed); // Relaxed: a count for `len`; it orders nothing.
+        self.traffic.retired.fetch_add(1, Ordering::Relaxed); // Relaxed: a count for `len`; it orders nothing.
         match key.next() {
-            Some(next) => self.free.push(next, &self.slots),
+            Some(next) => self.traffic.free.push(next, &self.slots),
             None => _ = self.worn_out.fetch_add(1, Ordering::Relaxed), // Relaxed: a count for the audit.
         }
     }
@@ -149,8 +153,8 @@ impl<T: Send + Sync + 'static> Table<T> {
     #[must_use]
     pub fn len(&self) -> usize {
         // Relaxed: two counts read one after the other are an approximation in any order.
-        let retired = self.retired.load(Ordering::Relaxed);
-        self.inserted.load(Ordering::Relaxed).saturating_sub(retired) as usize
+        let retired = self.traffic.retired.load(Ordering::Relaxed);
+        self.traffic.inserted.load(Ordering::Relaxed).saturating_sub(retired) as usize
     }
 
     /// Whether there are none.
@@ -173,7 +177,10 @@ impl<T: Send + Sync + 'static> Table<T> {
 
 impl<T> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("slots", &self.fresh).field("inserted", &self.inserted).finish_non_exhaustive()
+        f.debug_struct("Table")
+            .field("slots", &self.fresh)
+            .field("inserted", &self.traffic.inserted)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,7 +194,7 @@ mod tests {
         let (table, reader) = (Table::new(collector.clone()), collector.register());
         let _first = table.fresh_key();
         let last = HandleKey::from_bits(u64::from(u32::MAX) << 32).expect("a generation that is not 0");
-        table.free.push(last, &table.slots);
+        table.traffic.free.push(last, &table.slots);
 
         let owner = table.insert(0, 0, ());
         assert_eq!(owner.key(), last);
@@ -203,12 +210,12 @@ mod tests {
         let collector = Collector::new();
         let (table, reader) = (Table::new(collector.clone()), collector.register());
         let owner = table.insert(0, 0, ());
-        table.inserted.fetch_add(1, Ordering::Relaxed);
+        table.traffic.inserted.fetch_add(1, Ordering::Relaxed);
         assert_eq!(table.audit(&reader.pin()), Err(TableFault::Miscounted { met: 1, counted: 2 }));
         let _lost = table.fresh_key();
         let books = TableBooks { slots: 2, live: 1, free: 0, worn_out: 0 };
         assert_eq!(table.audit(&reader.pin()), Err(TableFault::Unbalanced { books }));
-        table.free.push(owner.key(), &table.slots);
+        table.traffic.free.push(owner.key(), &table.slots);
         assert_eq!(table.audit(&reader.pin()), Err(TableFault::NotFree { key: owner.key() }));
     }
 }
