@@ -94,18 +94,21 @@ W1 % table/residency.rs % transition % AcqRel > Release % residency_wanted_is_ne
 W2 % table/residency.rs % transition % AcqRel > Release % residency_pinned_entry_is_never_evicted
 W2 % table/residency.rs % unpin % Release > Relaxed % residency_pinned_entry_is_never_evicted
 # buddy
-E1 % buddy/claim.rs % take_beside % AcqRel > Release % buddy_free_then_allocate
+E1 % buddy/one_piece.rs % take % AcqRel > Release % buddy_free_then_allocate
+E1 % buddy/one_piece.rs % put % AcqRel > Acquire % buddy_coalesced_then_allocate
+E1 % buddy/one_piece.rs % put_first % SeqCst > Acquire % buddy_latest_run_passes_through_another
 E1 % buddy/claim.rs % take_at % AcqRel > Release % buddy_free_then_allocate
-E1 % buddy/release.rs % put_beside % AcqRel > Acquire % buddy_coalesced_then_allocate
 E1 % buddy/release.rs % put_piece % AcqRel > Acquire % buddy_coalesced_then_allocate
 E1 % buddy/release.rs % put_first % SeqCst > Acquire % buddy_free_then_allocate
 E1 % buddy/release.rs % close_full % AcqRel > Release % buddy_coalesced_then_allocate
-E2 % buddy/claim.rs % take_beside % AcqRel > Acquire % buddy_verdict_sees_a_hole_that_moves
+E2 % buddy/one_piece.rs % take % AcqRel > Acquire % buddy_verdict_sees_the_latest_run_taken
+E2 % buddy/one_piece.rs % put % AcqRel > Release % buddy_verdict_sees_a_first_token
 E2 % buddy/claim.rs % take_at % AcqRel > Acquire % buddy_verdict_sees_a_split
-E2 % buddy/release.rs % put_beside % AcqRel > Release % buddy_verdict_sees_a_first_token
 E2 % buddy/release.rs % put_piece % AcqRel > Release % buddy_verdict_sees_a_first_token
 E2 % buddy/release.rs % close_full % AcqRel > Acquire % buddy_claim_while_buddies_coalesce
-E2 % buddy/desk.rs % freed % Release > Relaxed % buddy_verdict_sees_a_hole_that_moves
+E2 % buddy/latest.rs % put_first % desk.set_entered(sequence); > % buddy_verdict_sees_the_latest_run_put_first
+E2 % buddy/desk.rs % freed % Release > Relaxed % buddy_verdict_sees_the_latest_run_taken
+E2 % buddy/desk.rs % set % Release > Relaxed % buddy_verdict_sees_a_hole_that_moves
 E2 % buddy/desk.rs % drop % Release > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/desk.rs % sequence % Acquire > Relaxed % buddy_verdict_sees_a_split
 E2 % buddy/search.rs % next_free % Acquire > Relaxed % buddy_verdict_sees_a_hole_that_moves
@@ -113,6 +116,7 @@ E2 % buddy/search.rs % next_free % 2 Acquire > Relaxed % buddy_verdict_sees_a_cl
 E2 % buddy/tree.rs % free_above % Acquire > Relaxed % buddy_verdict_sees_a_split_behind_the_search
 E2 % buddy/tree.rs % free_since % Acquire > Relaxed % buddy_verdict_sees_a_long_hole_that_moves
 E3 % buddy/release.rs % is_marked % sequentially_consistent(); > % buddy_mark_is_not_lost
+E3 % buddy/release.rs % is_marked % sequentially_consistent(); > % buddy_mark_above_the_latest_run_is_not_lost
 E3 % buddy/search.rs % clear_mark % sequentially_consistent(); > % buddy_mark_is_not_lost
 E4 % buddy/desk.rs % acquire % Acquire > Relaxed % buddy_slot_changes_hands
 E4 % buddy/desk.rs % release % Release > Relaxed % buddy_slot_changes_hands

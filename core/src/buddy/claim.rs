@@ -16,6 +16,7 @@ use arrayvec::ArrayVec;
 
 use super::desk::Section;
 use super::geometry::Run;
+use super::one_piece::OnePiece;
 use super::release;
 use super::tree::{Piece, Tree, shift};
 use super::word::{bit_of, ones, ones_up};
@@ -34,24 +35,16 @@ pub(super) enum Denied {
     Scattered,
 }
 
-/// The way of nearly every claim of what was freed lately: the run is one piece, free as it was put, and nobody interferes.
-/// One load, one compare-exchange, nothing hidden from anyone. Where it is not so, nothing is changed, and [`take`] does it.
+/// Takes a run that is one piece and free as it was put. Where it is not so, nothing is changed, and [`take`] does it.
 #[inline]
-pub(super) fn take_beside(tree: &Tree, run: Run) -> bool {
-    let Some(piece) = tree.one_piece(run) else { return false };
-    let bits = ones(bit_of(piece.unit), piece.count);
-    let word = tree.tokens(piece.level, piece.unit);
-    // Relaxed: only the compare-exchange decides.
-    let seen = word.load(Ordering::Relaxed);
-    // Acquire E1, Release E2: as in `take_at`.
-    let take = || word.compare_exchange(seen, seen & !bits, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-    seen & bits == bits && take()
+pub(super) fn take_one(tree: &Tree, run: Run) -> bool {
+    OnePiece::of(tree, run).is_some_and(|piece| piece.is_free() && piece.take())
 }
 
 /// Takes exactly `run`. Loads a level at most for every piece, and one compare-exchange; a lost one is tried again, so
 /// retries are bounded by the changes that others make to this word.
 pub(super) fn take(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {
-    if take_beside(tree, run) { Ok(()) } else { take_pieces(tree, run, section) }
+    if take_one(tree, run) { Ok(()) } else { take_pieces(tree, run, section) }
 }
 
 fn take_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), Denied> {

@@ -4,30 +4,24 @@
 //! slot has no owner: whoever finds none free shares it, its counts by read-modify-writes, its ring, which is a hint, without.
 //! Nobody ever waits for a slot.
 //!
-//! The *sequence* tells a search that found nothing whether something may have been hidden from it. It counts two things in
-//! one word: in its low half the sections that are open, in its high half every section left and every plain free.
+//! The [`sequence`](super::sequence) tells a search that found nothing whether something may have been hidden from it:
 //!
-//! | operation | writes |
+//! | operation | writes there |
 //! | --- | --- |
 //! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
 //! | any other claim, a close, a group's first token, the clearing of a mark | `enter` before its first compare-exchange, dropped after its last |
-//! | free | `freed` after its last compare-exchange |
+//! | free | `freed` or `freed_latest` after its last compare-exchange |
+//! | the [latest](super::latest) run, taken again or put back | `set` after its compare-exchange: one plain store is all its books |
 
 use alloc::boxed::Box;
 
 use crossbeam_utils::CachePadded;
 
 use super::ring::Ring;
+use super::sequence::{ENTER, FREED, LEAVE, Sequence};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// One more open section.
-const ENTER: u64 = 1;
-/// One open section less, one change more.
-const LEAVE: u64 = FREED - ENTER;
-/// One change more.
-const FREED: u64 = 1 << 32;
-
-/// One slot: its owner, what the verdict and the books ask of it, and its ring.
+/// One slot: its owner, what the verdict and the books ask of it, and its ring. The latest run itself is in its owner's hands.
 #[derive(Debug)]
 pub(super) struct SlotState {
     hot: CachePadded<Hot>,
@@ -41,8 +35,10 @@ struct Hot {
     owned: AtomicU64,
     /// Sections and changes.
     sequence: AtomicU64,
-    /// Granules freed less granules allocated through this slot, wrapping.
+    /// Granules freed less granules allocated through this slot, wrapping; without the latest run, while that is here.
     balance: AtomicU64,
+    /// Granules of the latest run: free beside the balance while it is here.
+    latest: AtomicU64,
     /// What was freed here last.
     ring: Ring,
 }
@@ -55,8 +51,8 @@ pub(super) struct Desk<'a> {
 
 impl SlotState {
     fn new(exclusive: bool) -> SlotState {
-        let [owned, sequence, balance] = [0, 0, 0].map(AtomicU64::new);
-        SlotState { hot: CachePadded::new(Hot { exclusive, owned, sequence, balance, ring: Ring::new() }) }
+        let [owned, sequence, balance, latest] = [0, 0, 0, 0].map(AtomicU64::new);
+        SlotState { hot: CachePadded::new(Hot { exclusive, owned, sequence, balance, latest, ring: Ring::new() }) }
     }
 
     /// Becomes its owner, unless it has one.
@@ -71,14 +67,14 @@ impl SlotState {
     /// Granules freed less granules allocated, wrapping.
     pub(super) fn balance(&self) -> u64 {
         // Relaxed: a count among others, exact when nothing runs.
-        self.hot.balance.load(Ordering::Relaxed)
+        let (balance, latest) = (self.hot.balance.load(Ordering::Relaxed), self.hot.latest.load(Ordering::Relaxed));
+        if self.sequence().is_here() { balance.wrapping_add(latest) } else { balance }
     }
 
     /// Changes so far, and sections open now.
-    pub(super) fn sequence(&self) -> (u64, u64) {
-        // Acquire E2: pairs with the section's drop and `freed`: who sees a change sees the tokens that it put.
-        let sequence = self.hot.sequence.load(Ordering::Acquire);
-        (sequence >> 32, sequence & (FREED - 1))
+    pub(super) fn sequence(&self) -> Sequence {
+        // Acquire E2: pairs with the section's drop, `freed` and `set`: who sees a change sees the tokens that it put.
+        Sequence(self.hot.sequence.load(Ordering::Acquire))
     }
 }
 
@@ -114,6 +110,55 @@ impl<'a> Desk<'a> {
         self.add(&self.state.hot.balance, granules, Ordering::Relaxed);
         // Release E2: pairs with the acquire in `sequence`; who sees the count sees the tokens.
         self.add(&self.state.hot.sequence, FREED, Ordering::Release);
+    }
+
+    /// The slot's sequence, for its owner.
+    #[inline]
+    pub(super) fn sequence(self) -> Sequence {
+        // Relaxed: only the owner writes, and this is the owner.
+        Sequence(self.state.hot.sequence.load(Ordering::Relaxed))
+    }
+
+    /// The latest run was taken again, or has been put back. For the owner.
+    #[inline]
+    pub(super) fn set(self, sequence: Sequence) {
+        // Release E2: as in `freed`, also where the latest run was taken: who sees this count sees the tokens of the frees before.
+        self.state.hot.sequence.store(sequence.0, Ordering::Release);
+    }
+
+    /// Opens a section that [`set`](Desk::set) leaves, whether or not something came of it. For the owner.
+    #[inline]
+    pub(super) fn set_entered(self, sequence: Sequence) {
+        // Relaxed: the compare-exchange that follows releases it (E2).
+        self.state.hot.sequence.store(sequence.entered().0, Ordering::Relaxed);
+    }
+
+    /// A free has put its last token, and its run is the latest from now on. Whether the one before was here. For the owner.
+    #[inline]
+    pub(super) fn freed_latest(self, granules: u64) -> bool {
+        let sequence = self.sequence();
+        if sequence.is_here() {
+            self.add_latest();
+        }
+        // Relaxed: a count among others, exact when nothing runs.
+        self.state.hot.latest.store(granules, Ordering::Relaxed);
+        self.set(sequence.freed_latest());
+        sequence.is_here()
+    }
+
+    /// The latest run is the latest no more. For the owner.
+    #[inline]
+    pub(super) fn forget_latest(self) {
+        if let Some(sequence) = self.sequence().taken() {
+            self.add_latest();
+            self.set(sequence);
+        }
+    }
+
+    #[inline]
+    fn add_latest(self) {
+        // Relaxed: as in `freed_latest`.
+        self.add(&self.state.hot.balance, self.state.hot.latest.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// A claim is complete.
@@ -212,9 +257,9 @@ impl Slots {
     /// sums saw equal counts.
     pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
         let others = self.all().filter(|slot| !(except.is_exclusive() && core::ptr::eq(*slot, except.state)));
-        others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, (completed, open)| Changes {
-            completed: sum.completed + completed,
-            open: sum.open + open,
+        others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, slot| Changes {
+            completed: sum.completed + slot.completed(),
+            open: sum.open + slot.open(),
         })
     }
 

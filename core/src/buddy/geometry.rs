@@ -145,6 +145,12 @@ pub(super) struct Need {
 }
 
 impl Need {
+    /// Whether this run is just what is needed.
+    #[inline]
+    pub(super) const fn is(self, run: Run) -> bool {
+        run.granules() == self.granules && (self.align <= 1 || run.start.is_multiple_of(self.align))
+    }
+
     /// The first granule at or after `at` that a run may start at.
     #[inline]
     pub(super) const fn next_start(self, at: u64) -> Option<u64> {

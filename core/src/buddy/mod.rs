@@ -1,9 +1,9 @@
 //! The buddy: a lock-free sub-allocator over the offsets of one arena.
 //!
-//! The arena is a row of granules. The `tree` of words says which are free. An allocation is a run of granules: it comes out
-//! of the `ring` of what was freed last, or from the hole that `placement` finds through `hints`, or from the complete
-//! `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the ring, and the joined hole's hint
-//! (`upkeep`). When nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
+//! The arena is a row of granules. The `tree` of words says which are free. An allocation is a run of granules: it is
+//! the `latest` that its slot freed, or comes out of the `ring` of those freed before, or from the hole that `placement` finds
+//! through `hints`, or from the complete `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the latest
+//! run, the ring, and the joined hole's hint (`upkeep`). When nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
 //!
 //! The truth is the tree alone. Rings and hints may be wrong at any time, and cost speed or placement when they are.
 //!
@@ -14,15 +14,16 @@
 //! # Orderings
 //! | edge | writer | reader | what becomes visible | model that fails without it |
 //! | --- | --- | --- | --- | --- |
-//! | E1 | put or close of a token | claim of it | the last owners' use of the granules | `buddy_free_then_allocate`, `buddy_coalesced_then_allocate` |
-//! | E2 | claim, close or first token in a section; the section's end, `freed` | search, or a put beside it, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
-//! | E3 | put, then look at the mark | clear of the mark, then look at the tokens | one sees the other | `buddy_mark_is_not_lost` |
+//! | E1 | put or close of a token | claim of it | the last owners' use of the granules | `buddy_free_then_allocate`, `buddy_coalesced_then_allocate`, `buddy_latest_run_passes_through_another` |
+//! | E2 | claim, close or first token in a section; the section's end, `freed`, `set` | search, or a put beside it, then the sequences | that something was hidden | `buddy_verdict_sees_*`, `buddy_claim_while_buddies_coalesce` |
+//! | E3 | put, then look at the mark | clear of the mark, then look at the tokens | one sees the other | `buddy_mark_is_not_lost`, `buddy_mark_above_the_latest_run_is_not_lost` |
 //! | E4 | slot given back | slot acquired | the last owner's counts | `buddy_slot_changes_hands` |
 //!
 //! `loom_tests/weaken.sh` weakens each in turn; `loom_tests/weakened.txt` is its last output.
 //!
 //! # Progress
 //! Lock-free: nothing waits, and a thread stopped for good at any step stops no other.
+//! - *The latest run, taken or put*: one compare-exchange; a lost one goes the way of any other run.
 //! - *Claim of one piece, put of one piece, close, mark*: one compare-exchange, lost only to another's success in that word.
 //! - *Claim of several pieces*: pieces are taken in ascending address, what is not needed is published on success only, and a
 //!   failure restores the very bits. Suppose no operation ever completed: then nothing new is published, stopped threads
@@ -36,6 +37,7 @@
 //!
 //! Nothing here is unsafe, and nothing allocates after construction.
 
+mod above;
 mod audit;
 mod claim;
 mod class;
@@ -44,11 +46,14 @@ mod error;
 mod geometry;
 mod hints;
 mod holes;
+mod latest;
+mod one_piece;
 mod placement;
 mod release;
 mod request;
 mod ring;
 mod search;
+mod sequence;
 mod slot;
 mod tree;
 mod upkeep;
@@ -120,36 +125,42 @@ impl Buddy {
     /// after it have owners.
     #[must_use]
     pub fn slot(&self, hint: usize) -> Option<Slot<'_>> {
-        self.slots.own(hint).map(|desk| Slot { worker: Worker { buddy: self, desk } })
+        self.slots.own(hint).map(|desk| Slot::new(Worker { buddy: self, desk }))
     }
 
     /// [`Slot::allocate`] through any slot that is free now, or the one for everybody.
     ///
     /// # Errors
     /// As [`Slot::allocate`].
+    #[inline]
     pub fn allocate(&self, hint: usize, request: Request) -> Result<Block, AllocateError> {
-        self.any_slot(hint).allocate(request)
+        self.at_any_slot(hint, |worker| worker.allocate(request))
     }
 
     /// [`Slot::free`] through any slot that is free now, or the one for everybody.
     ///
     /// # Panics
     /// As [`Slot::free`].
+    #[inline]
+    #[track_caller]
     pub fn free(&self, hint: usize, block: Block) {
-        self.any_slot(hint).free(block);
+        if let Err(mistake) = self.try_free(hint, block) {
+            slot::refuse(&mistake);
+        }
     }
 
     /// [`Slot::try_free`] through any slot that is free now, or the one for everybody.
     ///
     /// # Errors
     /// As [`Slot::try_free`].
+    #[inline]
     pub fn try_free(&self, hint: usize, block: Block) -> Result<(), FreeError> {
-        self.any_slot(hint).try_free(block)
+        self.at_any_slot(hint, |worker| worker.free(block))
     }
 
     /// [`Slot::take`] through any slot that is free now, or the one for everybody.
     pub fn take(&self, hint: usize, offset: Offset, bytes: Bytes) -> Option<Block> {
-        self.any_slot(hint).take(offset, bytes)
+        self.at_any_slot(hint, |worker| worker.take(offset, bytes))
     }
 
     /// The bytes that are free, in however many holes. Exact while nothing runs. O(slots).
@@ -217,8 +228,12 @@ impl Buddy {
         Bytes((size_of::<Buddy>() + self.tree.bytes() + self.hints.bytes() + self.slots.bytes()) as u64)
     }
 
-    fn any_slot(&self, hint: usize) -> Slot<'_> {
-        Slot { worker: Worker { buddy: self, desk: self.slots.any(hint) } }
+    #[inline(always)]
+    fn at_any_slot<R>(&self, hint: usize, act: impl FnOnce(Worker<'_>) -> R) -> R {
+        let desk = self.slots.any(hint);
+        let result = act(Worker { buddy: self, desk });
+        desk.release();
+        result
     }
 
     fn bytes_of(&self, granules: u64) -> Bytes {

@@ -12,20 +12,6 @@ use super::word::{FULL, RADIX_LOG2, bit_of, ones, word_of};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::sequentially_consistent;
 
-/// The way of nearly every free: the run is one piece of a group that has tokens already, and nobody interferes. One
-/// load, one compare-exchange. Where it is not so, nothing is changed, and [`put`] does it.
-#[inline]
-pub(super) fn put_beside(tree: &Tree, run: Run) -> bool {
-    let Some(piece) = tree.one_piece(run) else { return false };
-    let bits = ones(bit_of(piece.unit), piece.count);
-    let word = tree.tokens(piece.level, piece.unit);
-    // Relaxed: only the compare-exchange decides.
-    let seen = word.load(Ordering::Relaxed);
-    // Release E1, Acquire E2: as in `put_piece`.
-    let put = || word.compare_exchange(seen, seen | bits, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-    seen != 0 && seen & bits == 0 && put()
-}
-
 /// Sets the tokens of `run`, unless some of it is free already: then nothing is changed, as far as can be seen.
 pub(super) fn put(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
     match tree.one_piece(run) {
@@ -136,7 +122,7 @@ pub(super) fn mark_above(tree: &Tree, piece: Piece) {
 
 /// Test first: the mark is nearly always there, and then nothing is written.
 #[inline]
-fn is_marked(word: &AtomicU64, bit: u64) -> bool {
+pub(super) fn is_marked(word: &AtomicU64, bit: u64) -> bool {
     sequentially_consistent();
     // SeqCst E3: after our token, pairs with the clearing in `search`. Acquire E2: from who set the mark, whose section we pass on.
     word.load(Ordering::SeqCst) & bit != 0 || word.fetch_or(bit, Ordering::SeqCst) & bit != 0

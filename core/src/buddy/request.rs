@@ -47,6 +47,15 @@ pub struct Block {
 }
 
 impl Block {
+    /// None where `bytes` is zero: there is no such block.
+    #[inline]
+    pub(super) const fn new(offset: Offset, bytes: Bytes) -> Option<Block> {
+        match NonZero::new(bytes.0) {
+            Some(bytes) => Some(Block { offset, bytes }),
+            None => None,
+        }
+    }
+
     /// The block that the caller took apart with [`offset`](Block::offset) and [`bytes`](Block::bytes) and kept elsewhere,
     /// whole again. The caller answers for there being one block only; the buddy refuses to free granules that are free.
     ///

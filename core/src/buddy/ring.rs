@@ -1,4 +1,4 @@
-//! The ring: the few runs that a slot freed last, for whoever asks there for the same length next.
+//! The ring: the few runs that a slot freed last but for the [latest](super::latest), for whoever asks there for the same length.
 //!
 //! A freed run stays in the tree as it was put, open at its own level, and its slot remembers where. The next allocation of
 //! the same length takes it in one compare-exchange: no search, no split, no close. A run that leaves the ring without
@@ -6,8 +6,8 @@
 //! What stands in a ring is free for everybody meanwhile: it is a hint, and never held.
 //!
 //! Runs that are not joined cost packing, the small ones too: rings that keep theirs while their slot searches elsewhere
-//! cost up to half the peak of a small arena, and rings that keep 1/512 of it still 1%. So a slot settles all its ring
-//! before it searches, and the ring serves what it is good at: the same lengths coming and going.
+//! cost up to half the peak of a small arena, and rings that keep 1/512 of it still 1%. So a slot settles all its ring,
+//! and its latest run, before it searches, and the ring serves what it is good at: the same lengths coming and going.
 
 use super::geometry::Run;
 use crate::sync::hint::{AtomicU64, get, set};

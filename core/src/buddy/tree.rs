@@ -98,13 +98,11 @@ impl Tree {
         &self.tokens[self.firsts[level]..self.firsts[level + 1]]
     }
 
-    /// The piece that `run` is, if in the largest units that it consists of it lies in one word. A turn a level.
+    /// The piece that `run` is, if in the largest units that it consists of it lies in one word.
     #[inline]
     pub(super) fn one_piece(&self, run: Run) -> Option<Piece> {
-        let (mut level, mut start, mut end) = (0, run.start, run.end);
-        while bit_of(start) == 0 && bit_of(end) == 0 && level < self.top {
-            (level, start, end) = (level + 1, start >> RADIX_LOG2, end >> RADIX_LOG2);
-        }
+        let level = (((run.start | run.end).trailing_zeros() / RADIX_LOG2) as usize).min(self.top);
+        let (start, end) = (run.start >> shift(level), run.end >> shift(level));
         (word_of(start) == word_of(end - 1)).then_some(Piece { level, unit: start, count: end - start })
     }
 

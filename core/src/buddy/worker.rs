@@ -1,18 +1,20 @@
 //! At work: what a slot does to the buddy, step by step. Allocate and free are mirror images of each other.
 //!
 //! ```text
-//!   allocate   ring's newest --miss--> rest of the ring --miss--> settle the ring, place by the hints --miss--> complete search
+//!   allocate   latest run, ring's newest --miss--> rest of the ring --miss--> settle the ring, place by the hints --miss--> complete search
 //!                  \-----------------------\----------------------------------\--claim--> hints on what is left --> Block
-//!   free       Block --put--> ring --pushed out--> settle: close, join, hint
+//!   free       Block --put--> latest run --the next one--> ring --pushed out--> settle: close, join, hint
 //! ```
-//! The first step of each is inlined where it is called, the others stand apart: they pass themselves by value, so that the
-//! caller's loop keeps a slot in registers.
+//! The [latest](super::latest) run is a [`Slot`](super::Slot)'s alone, and is there; who has no slot of his own begins with the
+//! ring. The first step of each is inlined where it is called, the others stand apart: they pass themselves by value, so
+//! that the caller's loop keeps a slot in registers.
 
 use super::Buddy;
 use super::claim::{self, Denied};
 use super::desk::Desk;
 use super::error::{AllocateError, FreeError};
 use super::geometry::{Need, Run};
+use super::one_piece::OnePiece;
 use super::placement;
 use super::release;
 use super::request::{Block, Request};
@@ -30,7 +32,9 @@ pub(super) struct Worker<'a> {
     pub(super) desk: Desk<'a>,
 }
 
-/// Why there is no run.
+/// Why there is no run. As wide as an offset: the result of both comes back in registers, where a block that went through
+/// memory would be waited for.
+#[repr(u64)]
 #[derive(Clone, Copy)]
 enum Refusal {
     ForEver,
@@ -41,40 +45,47 @@ enum Refusal {
 impl Worker<'_> {
     #[inline(always)]
     pub(super) fn allocate(self, request: Request) -> Result<Block, AllocateError> {
-        let geometry = &self.buddy.geometry;
-        let granules = geometry.granules_for(request.bytes);
-        let start = match self.start_again(granules, request.align) {
-            Some(start) => start,
-            None => match self.start_anew(request) {
-                Ok(start) => start,
-                Err(refusal) => return Err(self.refuse(request, refusal)),
-            },
-        };
-        self.desk.allocated(granules);
-        Ok(geometry.block(Run { start, end: start + granules }, request.bytes))
+        match self.start_again(request) {
+            Some(offset) => Ok(Block::from_parts(offset, request.bytes)),
+            None => self.allocate_anew(Run::EMPTY, request),
+        }
+    }
+
+    /// Where neither the latest run, if there is one here, nor the ring's newest serves the request.
+    #[inline(always)]
+    pub(super) fn allocate_anew(self, latest: Run, request: Request) -> Result<Block, AllocateError> {
+        let block = |offset| Block::new(offset, request.bytes).ok_or(Refusal::ForEver);
+        self.start_anew(latest, request).and_then(block).map_err(|refusal| self.refuse(request, refusal))
     }
 
     /// Where the run lay that was freed here last, if it is as long as this request and still there. No request that is
     /// refused for ever has a length that a ring holds.
     #[inline(always)]
-    fn start_again(self, granules: u64, align: Bytes) -> Option<u64> {
+    fn start_again(self, request: Request) -> Option<Offset> {
         let Buddy { geometry, tree, .. } = self.buddy;
-        let run = self.desk.ring().newest(granules)?;
-        (geometry.starts_at(align) && claim::take_beside(tree, run)).then(|| {
+        let run = self.desk.ring().newest(geometry.granules_for(request.bytes))?;
+        (geometry.starts_at(request.align) && claim::take_one(tree, run)).then(|| {
             self.desk.ring().drop_newest();
-            run.start
+            self.allocated(run)
         })
     }
 
-    /// Where a run was claimed for this request. It comes back in registers: a block that went through memory would be waited for.
+    /// Where a run was claimed for this request.
     #[inline(never)]
-    fn start_anew(self, request: Request) -> Result<u64, Refusal> {
+    fn start_anew(self, latest: Run, request: Request) -> Result<Offset, Refusal> {
         let need = self.buddy.geometry.need(request).map_err(|_| Refusal::ForEver)?;
-        match self.claim(need) {
-            Ok(run) => Ok(run.start),
+        match self.claim(latest, need) {
+            Ok(run) => Ok(self.allocated(run)),
             Err(Full { in_flight: true }) => Err(Refusal::InFlight),
             Err(Full { in_flight: false }) => Err(Refusal::Full),
         }
+    }
+
+    /// The run is its owner's.
+    #[inline(always)]
+    fn allocated(self, run: Run) -> Offset {
+        self.desk.allocated(run.granules());
+        self.buddy.offset_of(run.start)
     }
 
     #[cold]
@@ -95,27 +106,37 @@ impl Worker<'_> {
     pub(super) fn free(self, block: Block) -> Result<(), FreeError> {
         let Buddy { geometry, tree, .. } = self.buddy;
         let Some(run) = geometry.run(block.offset(), block.bytes()) else { return Err(FreeError::NotHere(block)) };
-        if !release::put_beside(tree, run) && !self.put(run) {
+        if !OnePiece::of(tree, run).is_some_and(OnePiece::put) && !self.put(run) {
             return Err(FreeError::AlreadyFree(block));
         }
         self.desk.freed(run.granules());
-        if let Some(oldest) = self.desk.ring().push(run) {
-            self.settle(oldest);
-        }
+        self.push(run);
         Ok(())
     }
 
+    /// A run that was freed goes to the ring, and the oldest there out of it.
+    #[inline]
+    pub(super) fn push(self, run: Run) {
+        if let Some(oldest) = self.desk.ring().push(run) {
+            self.settle(oldest);
+        }
+    }
+
     #[inline(never)]
-    fn put(self, run: Run) -> bool {
+    pub(super) fn put(self, run: Run) -> bool {
         release::put(&self.buddy.tree, run, &mut self.desk.section()).is_ok()
     }
 
     /// What was freed here last, then the hole that the hints lead to, then any hole there is, then the verdict.
-    fn claim(self, need: Need) -> Result<Run, Full> {
-        if let Some(run) = self.claim_again(need) {
+    fn claim(self, latest: Run, need: Need) -> Result<Run, Full> {
+        if let Some(run) = self.claim_again(latest, need) {
             return Ok(run);
         }
         self.desk.ring().drain().for_each(|run| self.settle(run));
+        if !latest.is_empty() {
+            self.desk.forget_latest();
+            self.settle(latest);
+        }
         if let Some(run) = self.claim_place(placement::preferred(need)) {
             return Ok(run);
         }
@@ -125,7 +146,11 @@ impl Worker<'_> {
     }
 
     /// Bounded by the ring: each turn takes an entry out of it.
-    fn claim_again(self, need: Need) -> Option<Run> {
+    fn claim_again(self, latest: Run, need: Need) -> Option<Run> {
+        if need.is(latest) && claim::take(&self.buddy.tree, latest, &mut self.desk.section()).is_ok() {
+            self.desk.forget_latest();
+            return Some(latest);
+        }
         while let Some(run) = self.desk.ring().pop(need.granules, need.align) {
             if claim::take(&self.buddy.tree, run, &mut self.desk.section()).is_ok() {
                 return Some(run);
