@@ -226,6 +226,24 @@ fn stopped_while_freeing_and_joining() {
 }
 
 #[test]
+fn stopped_while_the_latest_run_comes_and_goes() {
+    // Its group has no other token, so each time it is put the mark above is looked at.
+    stop_at_every_step(
+        1,
+        0,
+        |buddy| taken(buddy, &[(128, 24), (152, 40)]),
+        |buddy, mut blocks| {
+            let mut slot = buddy.slot(0).unwrap();
+            for _ in 0..2 {
+                slot.free(blocks.remove(0));
+                blocks.insert(0, slot.allocate(Request::new(Bytes(24))).unwrap());
+            }
+            slot.free(blocks.remove(0));
+        },
+    );
+}
+
+#[test]
 fn stopped_while_refused() {
     // 40 of every 64 granules are free, so 41 are refused after a search of the whole arena.
     let prepare = |buddy: &Buddy| (0..64).flat_map(|unit| taken(buddy, &[(unit * 64 + 40, 24)])).collect();
