@@ -39,6 +39,7 @@
 
 mod above;
 mod audit;
+mod bitmaps;
 mod claim;
 mod class;
 mod desk;
