@@ -16,7 +16,6 @@ pub(super) struct Above<'a> {
     tokens: &'a AtomicU64,
     marks: &'a AtomicU64,
     unit: Piece,
-    is_top: bool,
 }
 
 impl<'a> Above<'a> {
@@ -27,16 +26,15 @@ impl<'a> Above<'a> {
             tokens: tree.tokens(unit.level, unit.unit),
             marks: tree.below(unit.level, unit.unit),
             unit,
-            is_top: unit.level == tree.top(),
         })
     }
 
-    /// Whether no unit that the group lies in is free as a whole, as far as one look tells.
+    /// Whether no unit that the group lies in is free as a whole.
     #[inline]
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self, tree: &Tree) -> bool {
         // Relaxed: a look, for the caller's mistakes.
         let seen = self.tokens.load(Ordering::Relaxed);
-        seen & self.bit() == 0 && (seen != 0 || self.is_top)
+        seen & self.bit() == 0 && (seen != 0 || is_open_further(tree, self.unit))
     }
 
     /// Lets a complete search find the group's first token, as [`release::mark_above`] does.
@@ -51,6 +49,12 @@ impl<'a> Above<'a> {
     fn bit(&self) -> u64 {
         ones(bit_of(self.unit.unit), 1)
     }
+}
+
+/// The group above has no tokens either: it may be a part of what is free.
+#[inline(never)]
+fn is_open_further(tree: &Tree, unit: Piece) -> bool {
+    !release::is_free_above(tree, unit)
 }
 
 /// The mark was missing: those above it may be, too.

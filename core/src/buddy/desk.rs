@@ -135,8 +135,7 @@ impl<'a> Desk<'a> {
 
     /// A free has put its last token, and its run is the latest from now on. Whether the one before was here. For the owner.
     #[inline]
-    pub(super) fn freed_latest(self, granules: u64) -> bool {
-        let sequence = self.sequence();
+    pub(super) fn freed_latest(self, sequence: Sequence, granules: u64) -> bool {
         if sequence.is_here() {
             self.add_latest();
         }

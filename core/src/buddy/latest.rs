@@ -74,7 +74,7 @@ impl<'a> Latest<'a> {
 
     #[inline]
     fn put_first(&self, tree: &Tree, desk: Desk<'_>, sequence: Sequence) -> bool {
-        let Some(above) = self.above.as_ref().filter(|above| above.is_open()) else { return false };
+        let Some(above) = self.above.as_ref().filter(|above| above.is_open(tree)) else { return false };
         desk.set_entered(sequence);
         let put = self.piece.put_first();
         if put {

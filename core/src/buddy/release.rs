@@ -48,18 +48,16 @@ fn refuse_free(tree: &Tree, piece: Piece) -> Result<(), AlreadyFree> {
     if seen & bits != 0 || (seen == 0 && is_free_above(tree, piece)) { Err(AlreadyFree) } else { Ok(()) }
 }
 
-/// Whether a unit that the piece lies in is free as a whole. The first group with a token ends the way up: it is open.
-fn is_free_above(tree: &Tree, piece: Piece) -> bool {
-    let mut unit = piece.unit;
+/// Whether a unit that the piece lies in is free as a whole: some level says so, or none.
+#[inline]
+pub(super) fn is_free_above(tree: &Tree, piece: Piece) -> bool {
+    let (mut free, mut unit) = (0, piece.unit);
     for level in piece.level + 1..=tree.top() {
         unit = word_of(unit) as u64;
         // Relaxed: a look, for the caller's mistakes.
-        let seen = tree.tokens(level, unit).load(Ordering::Relaxed);
-        if seen != 0 {
-            return seen & ones(bit_of(unit), 1) != 0;
-        }
+        free |= tree.tokens(level, unit).load(Ordering::Relaxed) >> bit_of(unit);
     }
-    false
+    free & 1 != 0
 }
 
 /// One compare-exchange where the group has tokens already: then it is marked above, or its first token's section is open.

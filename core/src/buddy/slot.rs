@@ -102,8 +102,12 @@ impl<'a> Slot<'a> {
         let Worker { buddy: Buddy { geometry, tree, .. }, desk } = self.worker;
         let Some(run) = geometry.run(block.offset(), block.bytes()) else { return Err(FreeError::NotHere(block)) };
         let freed = Latest::of(geometry, tree, run);
-        if !freed.as_ref().is_some_and(Latest::put_beside) && !self.worker.put(run) {
-            return Err(FreeError::AlreadyFree(block));
+        let mut sequence = desk.sequence();
+        if !freed.as_ref().is_some_and(|freed| freed.put(tree, desk)) {
+            if !self.worker.put(run) {
+                return Err(FreeError::AlreadyFree(block));
+            }
+            sequence = desk.sequence();
         }
         let Some(latest) = freed else {
             desk.freed(run.granules());
@@ -112,7 +116,7 @@ impl<'a> Slot<'a> {
         };
         let before = self.latest.map(|before| before.run);
         self.latest = Some(latest);
-        if let (true, Some(before)) = (desk.freed_latest(run.granules()), before) {
+        if let (true, Some(before)) = (desk.freed_latest(sequence, run.granules()), before) {
             self.worker.push(before);
         }
         Ok(())
