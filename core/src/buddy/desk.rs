@@ -13,8 +13,6 @@
 //! | free | `freed` or `freed_latest` after its last compare-exchange |
 //! | the [latest](super::latest) run, taken again or put back | `set` after its compare-exchange: one plain store is all its books |
 
-use alloc::boxed::Box;
-
 use crossbeam_utils::CachePadded;
 
 use super::ring::Ring;
@@ -50,7 +48,7 @@ pub(super) struct Desk<'a> {
 }
 
 impl SlotState {
-    fn new(exclusive: bool) -> SlotState {
+    pub(super) fn new(exclusive: bool) -> SlotState {
         let [owned, sequence, balance, latest] = [0, 0, 0, 0].map(AtomicU64::new);
         SlotState { hot: CachePadded::new(Hot { exclusive, owned, sequence, balance, latest, ring: Ring::new() }) }
     }
@@ -79,6 +77,16 @@ impl SlotState {
 }
 
 impl<'a> Desk<'a> {
+    /// A slot that anybody may use.
+    pub(super) fn of(state: &'a SlotState) -> Desk<'a> {
+        Desk { state }
+    }
+
+    /// Whether this is the slot, and nobody else writes there.
+    pub(super) fn is_own(self, state: &SlotState) -> bool {
+        self.is_exclusive() && core::ptr::eq(self.state, state)
+    }
+
     /// Gives an owned slot back.
     pub(super) fn release(self) {
         if self.is_exclusive() {
@@ -202,67 +210,5 @@ impl Drop for Section<'_> {
             // Release E2: pairs with the acquire in `sequence`; who sees us gone sees all we published.
             self.desk.add(&self.desk.state.hot.sequence, LEAVE, Ordering::Release);
         }
-    }
-}
-
-/// All slots of a buddy.
-#[derive(Debug)]
-pub(super) struct Slots {
-    owned: Box<[SlotState]>,
-    shared: SlotState,
-}
-
-/// What all slots but the caller's own have seen: changes completed, sections open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Changes {
-    pub(super) completed: u64,
-    pub(super) open: u64,
-}
-
-/// How many slots are tried before the shared one is taken.
-const TRIES: usize = 4;
-
-impl Slots {
-    pub(super) fn new(count: usize) -> Slots {
-        Slots { owned: (0..count).map(|_| SlotState::new(true)).collect(), shared: SlotState::new(false) }
-    }
-
-    /// A slot of its own for the caller: the one that `hint` names, or one of the next few.
-    pub(super) fn own(&self, hint: usize) -> Option<Desk<'_>> {
-        (0..TRIES.min(self.owned.len())).find_map(|step| self.owned[(hint + step) % self.owned.len()].acquire())
-    }
-
-    /// A slot of its own, or the one for everybody.
-    pub(super) fn any(&self, hint: usize) -> Desk<'_> {
-        self.own(hint).unwrap_or_else(|| self.everybodys())
-    }
-
-    /// The one for everybody.
-    pub(super) fn everybodys(&self) -> Desk<'_> {
-        Desk { state: &self.shared }
-    }
-
-    /// What they occupy.
-    pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.owned)
-    }
-
-    /// Granules freed less granules allocated, wrapping.
-    pub(super) fn balance(&self) -> u64 {
-        self.all().fold(0, |sum, slot| sum.wrapping_add(slot.balance()))
-    }
-
-    /// One collect of all sequences but that of the caller's own slot. Each count only grows, so two collects with equal
-    /// sums saw equal counts.
-    pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
-        let others = self.all().filter(|slot| !(except.is_exclusive() && core::ptr::eq(*slot, except.state)));
-        others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, slot| Changes {
-            completed: sum.completed + slot.completed(),
-            open: sum.open + slot.open(),
-        })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &SlotState> {
-        self.owned.iter().chain([&self.shared])
     }
 }

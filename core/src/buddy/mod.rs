@@ -56,6 +56,7 @@ mod ring;
 mod search;
 mod sequence;
 mod slot;
+mod slots;
 mod tree;
 mod upkeep;
 mod verdict;
@@ -68,9 +69,9 @@ pub use geometry::Geometry;
 pub use request::{Block, Request};
 pub use slot::Slot;
 
-use desk::Slots;
 use geometry::Run;
 use hints::Hints;
+use slots::Slots;
 use tree::Tree;
 use worker::Worker;
 

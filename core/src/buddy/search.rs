@@ -128,8 +128,8 @@ fn clear_mark(tree: &Tree, level: usize, group: u64, clear: &mut Option<Section<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buddy::desk::Slots;
     use crate::buddy::release::publish;
+    use crate::buddy::slots::Slots;
     use alloc::vec::Vec;
 
     /// Every granule one after the other.

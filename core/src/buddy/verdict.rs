@@ -15,10 +15,11 @@
 //! somebody's success, the answer is full, `in_flight`.
 
 use super::claim::{self, Denied};
-use super::desk::{Desk, Slots};
+use super::desk::Desk;
 use super::geometry::{Need, Run};
 use super::release::close_all;
 use super::search::first_fit;
+use super::slots::Slots;
 use super::tree::Tree;
 
 /// Searches before the answer is `in_flight`. Each void round was somebody else's success.
