@@ -16,6 +16,7 @@ pub(super) struct Above<'a> {
     tokens: &'a AtomicU64,
     marks: &'a AtomicU64,
     unit: Piece,
+    is_top: bool,
 }
 
 impl<'a> Above<'a> {
@@ -26,6 +27,7 @@ impl<'a> Above<'a> {
             tokens: tree.tokens(unit.level, unit.unit),
             marks: tree.below(unit.level, unit.unit),
             unit,
+            is_top: unit.level == tree.top(),
         })
     }
 
@@ -34,7 +36,7 @@ impl<'a> Above<'a> {
     pub(super) fn is_open(&self, tree: &Tree) -> bool {
         // Relaxed: a look, for the caller's mistakes.
         let seen = self.tokens.load(Ordering::Relaxed);
-        seen & self.bit() == 0 && (seen != 0 || is_open_further(tree, self.unit))
+        seen & self.bit() == 0 && (seen != 0 || self.is_top || is_open_further(tree, self.unit))
     }
 
     /// Lets a complete search find the group's first token, as [`release::mark_above`] does.
