@@ -67,8 +67,8 @@ pub(crate) struct Inner {
     pub(crate) forks: u64,
 }
 
-/// What every allocation and every free writes, together: their cache lines then come from another thread once, and nothing
-/// that is only read lies in them.
+/// What every allocation and every free writes, with what is compared and counted beside it: their cache lines come from another
+/// thread once, and nothing that an access only reads lies in them.
 #[derive(Debug)]
 pub(crate) struct Books {
     pub(crate) budget: Budget,

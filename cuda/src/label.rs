@@ -1,4 +1,4 @@
-//! A text that comes with an allocation: its label, its metadata. Most often there is none, and that costs no memory.
+//! A text that comes with an allocation: its label, its metadata. Most often there is none, and that keeps no memory.
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! Not covered here: what threads see of each other (models `buddy_latest_run_*` and `buddy_verdict_sees_the_latest_run_*`).
 
 use freehold_core::{Block, Buddy, Bytes, FreeError, Geometry, Offset, Request, Slot};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 const GRANULE: u64 = 512;
 
@@ -165,4 +166,33 @@ fn as_its_groups_first_token_too() {
         }
         assert_eq!(block.offset(), Offset(start * GRANULE));
     }
+}
+
+/// A reader may meet the latest run on its way from one count to another, and then count it twice; an arena that is nearly empty
+/// has no room for it above, and must not look full for that.
+#[test]
+fn and_an_arena_that_is_nearly_empty_never_looks_full() {
+    const LONGEST: u64 = 50;
+    let (buddy, done) = (arena(), AtomicBool::new(false));
+    let least = std::thread::scope(|scope| {
+        let pairs = || {
+            let mut slot = buddy.slot(0).unwrap();
+            while !done.load(Relaxed) {
+                for granules in 1..=LONGEST {
+                    let block = slot.allocate(request(granules * GRANULE)).unwrap();
+                    slot.free(block);
+                }
+            }
+        };
+        scope.spawn(pairs);
+        let least = (0..1_000_000).map(|_| buddy.free_bytes()).min().unwrap();
+        done.store(true, Relaxed);
+        least
+    });
+    assert!(
+        least >= Bytes(buddy.capacity().get() - 2 * LONGEST * GRANULE),
+        "{least} free seen of {}",
+        buddy.capacity()
+    );
+    has_taken(&buddy, 0);
 }

@@ -36,7 +36,7 @@ impl<'a> Above<'a> {
     pub(super) fn is_open(&self, tree: &Tree) -> bool {
         // Relaxed: a look, for the caller's mistakes.
         let seen = self.tokens.load(Ordering::Relaxed);
-        seen & self.bit() == 0 && (seen != 0 || self.is_top || is_open_further(tree, self.unit))
+        seen & self.bit() == 0 && (seen != 0 || self.is_top || none_is_free_above(tree, self.unit))
     }
 
     /// Lets a complete search find the group's first token, as [`release::mark_above`] does.
@@ -53,9 +53,9 @@ impl<'a> Above<'a> {
     }
 }
 
-/// The group above has no tokens either: it may be a part of what is free.
+/// Whether no unit that this one lies in is free as a whole: asked where its own group has no tokens either.
 #[inline(never)]
-fn is_open_further(tree: &Tree, unit: Piece) -> bool {
+fn none_is_free_above(tree: &Tree, unit: Piece) -> bool {
     !release::is_free_above(tree, unit)
 }
 

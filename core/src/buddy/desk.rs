@@ -9,9 +9,9 @@
 //! | operation | writes there |
 //! | --- | --- |
 //! | claim in one piece, nothing sticks out | nothing: it hides only what it returns |
-//! | any other claim, a close, a group's first token, the clearing of a mark | `enter` before its first compare-exchange, dropped after its last |
+//! | any other claim, a close, another group's first token, the clearing of a mark | `enter` before its first compare-exchange, dropped after its last |
 //! | free | `freed` or `freed_latest` after its last compare-exchange |
-//! | the [latest](super::latest) run, taken again or put back | `set` after its compare-exchange: one plain store is all its books |
+//! | the [latest](super::latest) run, taken again or put back | `set` after its compare-exchange: one plain store is all its books; `set_entered` before it, where it is its group's first token |
 
 use crossbeam_utils::CachePadded;
 

@@ -2,14 +2,15 @@
 //!
 //! An engine's loop frees a block and asks for one of the same size. The run is still in the tree as it was put. Which word and
 //! which bits it is, which requests it serves and where it starts was worked out when it was freed first, so a pair is two
-//! compare-exchanges, and for the books a plain store after each.
+//! compare-exchanges, and for the books a plain store after each (and one before, where it is its group's first token).
 //!
 //! The run is free for everybody meanwhile, as those in the [`ring`](super::ring) are: it is remembered, and never held.
-//! Whether it is *here*, free as its owner left it, or *out* again says the slot's [`sequence`](super::sequence):
+//! Whether it is *here*, freed by its owner and not taken again by him, or *out* says the slot's [`sequence`](super::sequence):
 //!
 //! ```text
 //!             take: a request that it serves
-//!     here  ------------------------------------>  out
+//!             settled: the slot searches elsewhere
+//!     here  ------------------------------------>  out: not in these books; taken, or free for all
 //!           <------------------------------------
 //!             put: the very block
 //! ```
@@ -68,7 +69,7 @@ impl<'a> Latest<'a> {
 
     /// The same where it is not alone: one compare-exchange and nothing else.
     #[inline]
-    pub(super) fn put_beside(&self) -> bool {
+    fn put_beside(&self) -> bool {
         self.piece.put()
     }
 

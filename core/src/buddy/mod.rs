@@ -168,9 +168,11 @@ impl Buddy {
     /// The bytes that are free, in however many holes. Exact while nothing runs. O(slots).
     #[must_use]
     pub fn free_bytes(&self) -> Bytes {
-        // Between two slots' counts a block may have passed from one to the other: the sum is kept inside the arena.
-        let granules = self.tree.granules().wrapping_add(self.slots.balance());
-        self.bytes_of(if granules > self.tree.granules() { 0 } else { granules })
+        // Between two slots' counts a block may have passed from one to the other, and a slot's latest run may be counted twice
+        // for a moment: the sum is kept inside the arena, at the end that it left it by.
+        let granules = self.tree.granules();
+        let free = granules.wrapping_add(self.slots.balance()) as i64;
+        self.bytes_of(free.clamp(0, granules as i64) as u64)
     }
 
     /// The longest hole, momentarily stale. O(holes).
@@ -230,6 +232,7 @@ impl Buddy {
         Bytes((size_of::<Buddy>() + self.tree.bytes() + self.hints.bytes() + self.slots.bytes()) as u64)
     }
 
+    /// The slot goes back when `act` returns; a panic in there would be a mistake of ours, and cost the buddy a slot.
     #[inline(always)]
     fn at_any_slot<R>(&self, hint: usize, act: impl FnOnce(Worker<'_>) -> R) -> R {
         let desk = self.slots.any(hint);

@@ -35,7 +35,7 @@ impl<'a> OnePiece<'a> {
         tree.one_piece(run).map(|piece| OnePiece::new(tree, piece))
     }
 
-    /// Whether it is free as it stands: in its own units, and not in a larger one.
+    /// Whether it is free as it stands: in its own units, not in larger or smaller ones.
     #[inline]
     pub(super) fn is_free(self) -> bool {
         // Relaxed: only the compare-exchange decides.

@@ -35,7 +35,7 @@ impl Ring {
     pub(super) fn newest(&self, granules: u64) -> Option<Run> {
         let count = self.count();
         let run = unpack(get(self.entries.get(count.wrapping_sub(1))?));
-        (run.granules() == granules).then_some(run)
+        (run.granules() == granules && !run.is_empty()).then_some(run)
     }
 
     /// Takes out the run that [`newest`](Ring::newest) gave.
@@ -75,7 +75,7 @@ impl Ring {
             set(&pair[0], get(&pair[1]));
         }
         set(&self.entries[DEPTH - 1], entry);
-        Some(oldest)
+        Some(oldest).filter(|run| !run.is_empty())
     }
 
     /// Takes everything out.
@@ -85,10 +85,11 @@ impl Ring {
         if count > 0 {
             set(&self.count, 0);
         }
-        self.entries[..count].iter().map(|entry| unpack(get(entry)))
+        self.entries[..count].iter().map(|entry| unpack(get(entry))).filter(|run| !run.is_empty())
     }
 
-    /// Two threads at the shared slot may leave any number here: it is kept in range.
+    /// Two threads at the shared slot may leave any number here: it is kept in range. And one may see the other's count before
+    /// its entry: an entry that nobody has written is an empty run, and left out.
     #[inline]
     fn count(&self) -> usize {
         (get(&self.count) as usize).min(DEPTH)
@@ -120,5 +121,14 @@ mod tests {
         assert_eq!(ring.pop(7, 1), None);
         let long = Run { start: 0, end: 1 << 24 };
         assert_eq!(ring.push(long), Some(long));
+    }
+
+    #[test]
+    fn a_count_that_is_seen_before_its_entry_gives_no_run() {
+        let ring = Ring::new();
+        set(&ring.count, DEPTH as u64);
+        assert_eq!((ring.newest(0), ring.pop(1, 1)), (None, None));
+        assert_eq!(ring.push(Run { start: 7, end: 9 }), None, "the oldest was never written");
+        assert_eq!(ring.drain().collect::<alloc::vec::Vec<_>>(), [Run { start: 7, end: 9 }]);
     }
 }

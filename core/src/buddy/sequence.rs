@@ -4,8 +4,8 @@
 //!   63                            21     20     19              0
 //!   [ changes: frees, sections left ][ here ][ sections open now  ]
 //! ```
-//! Its bit *here* says that the slot's latest run is free, as its owner left it: so a free of that run and the allocation that
-//! takes it again write one word each, and the books are right without another.
+//! Its bit *here* says that the owner has freed the slot's latest run and not taken it again; another may have. So the books of
+//! that run's coming and going are this word alone.
 
 /// A slot's sequence, as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use crate::units::{Bytes, Offset};
 
 /// One thread's place at a [`Buddy`]: what it needs beside the tree is here, on cache lines of its own.
 ///
-/// Keep it: what its owner freed last is taken again, for any request that reserves as much, by one compare-exchange. It stays
-/// free for everybody until then.
+/// Keep it: what its owner freed last is taken again by one compare-exchange, if it is one piece, for any request that reserves as
+/// much and may start there. It stays free for everybody until then.
 #[derive(Debug)]
 pub struct Slot<'a> {
     worker: Worker<'a>,
@@ -102,6 +102,7 @@ impl<'a> Slot<'a> {
         let Worker { buddy: Buddy { geometry, tree, .. }, desk } = self.worker;
         let Some(run) = geometry.run(block.offset(), block.bytes()) else { return Err(FreeError::NotHere(block)) };
         let freed = Latest::of(geometry, tree, run);
+        // As it was before a section of this put: the store that counts the free leaves that section.
         let mut sequence = desk.sequence();
         if !freed.as_ref().is_some_and(|freed| freed.put(tree, desk)) {
             if !self.worker.put(run) {

@@ -12,7 +12,7 @@ pub(super) struct Slots {
     shared: SlotState,
 }
 
-/// What all slots but the caller's own have seen: changes completed, sections open.
+/// What all slots but the caller's own have seen, the one for everybody always among them: changes completed, sections open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Changes {
     pub(super) completed: u64,
@@ -29,7 +29,8 @@ impl Slots {
 
     /// A slot of its own for the caller: the one that `hint` names, or one of the next few.
     pub(super) fn own(&self, hint: usize) -> Option<Desk<'_>> {
-        (0..TRIES.min(self.owned.len())).find_map(|step| self.owned[(hint + step) % self.owned.len()].acquire())
+        (0..TRIES.min(self.owned.len()))
+            .find_map(|step| self.owned[hint.wrapping_add(step) % self.owned.len()].acquire())
     }
 
     /// A slot of its own, or the one for everybody.
@@ -52,8 +53,8 @@ impl Slots {
         self.all().fold(0, |sum, slot| sum.wrapping_add(slot.balance()))
     }
 
-    /// One collect of all sequences but that of the caller's own slot. Each count only grows, so two collects with equal
-    /// sums saw equal counts.
+    /// One collect of all sequences but that of the caller's own slot. Changes only grow, and no section is left without one:
+    /// so two collects with equal sums saw equal counts.
     pub(super) fn changes(&self, except: Desk<'_>) -> Changes {
         let others = self.all().filter(|slot| !except.is_own(slot));
         others.map(SlotState::sequence).fold(Changes { completed: 0, open: 0 }, |sum, slot| Changes {

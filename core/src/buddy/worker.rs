@@ -1,12 +1,12 @@
 //! At work: what a slot does to the buddy, step by step. Allocate and free are mirror images of each other.
 //!
 //! ```text
-//!   allocate   latest run, ring's newest --miss--> rest of the ring --miss--> settle the ring, place by the hints --miss--> complete search
+//!   allocate   latest run | ring's newest --miss--> rest of the ring --miss--> settle the ring, place by the hints --miss--> complete search
 //!                  \-----------------------\----------------------------------\--claim--> hints on what is left --> Block
 //!   free       Block --put--> latest run --the next one--> ring --pushed out--> settle: close, join, hint
 //! ```
-//! The [latest](super::latest) run is a [`Slot`](super::Slot)'s alone, and is there; who has no slot of his own begins with the
-//! ring. The first step of each is inlined where it is called, the others stand apart: they pass themselves by value, so
+//! The [latest](super::latest) run is a [`Slot`](super::Slot)'s alone, and is kept there; who has no slot of his own begins with
+//! the ring. The first step of each is inlined where it is called, the others stand apart: they pass themselves by value, so
 //! that the caller's loop keeps a slot in registers.
 
 use super::Buddy;
@@ -51,7 +51,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Where neither the latest run, if there is one here, nor the ring's newest serves the request.
+    /// Where the first step did not serve: the latest run of who has a slot, the ring's newest of who has none.
     #[inline(always)]
     pub(super) fn allocate_anew(self, latest: Run, request: Request) -> Result<Block, AllocateError> {
         let block = |offset| Block::new(offset, request.bytes).ok_or(Refusal::ForEver);

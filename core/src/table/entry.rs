@@ -12,8 +12,8 @@ use crate::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 ///
 /// Having a `&Entry` tells you that its memory in the table is there; it tells you nothing about the bytes on the device,
 /// which only a pin on [`residency`](Self::residency) holds in place.
-// In this order: what an access writes and what a scan for victims reads stand together, and the payload keeps the next entry's
-// away. Lines of their own would ask the system for aligned memory, which costs 50 ns an entry.
+// In this order: what an access writes and what a scan for victims reads stand together, and a payload of a line or more
+// keeps the next entry's away. Lines of their own would ask the system for aligned memory, which costs 50 ns an entry.
 #[repr(C)]
 pub struct Entry<T> {
     shared: Shared,
