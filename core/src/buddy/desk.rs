@@ -141,16 +141,15 @@ impl<'a> Desk<'a> {
         self.state.hot.sequence.store(sequence.entered().0, Ordering::Relaxed);
     }
 
-    /// A free has put its last token, and its run is the latest from now on. Whether the one before was here. For the owner.
+    /// A free has put its last token, and its run is the latest from now on. For the owner.
     #[inline]
-    pub(super) fn freed_latest(self, sequence: Sequence, granules: u64) -> bool {
+    pub(super) fn freed_latest(self, sequence: Sequence, granules: u64) {
         if sequence.is_here() {
             self.add_latest();
         }
         // Relaxed: a count among others, exact when nothing runs.
         self.state.hot.latest.store(granules, Ordering::Relaxed);
         self.set(sequence.freed_latest());
-        sequence.is_here()
     }
 
     /// The latest run is the latest no more. For the owner.

@@ -119,10 +119,16 @@ impl Geometry {
         align / gcd(align, self.granule)
     }
 
+    /// Where a granule starts.
+    #[inline]
+    pub(super) const fn offset_of(&self, granule: u64) -> Offset {
+        Offset(granule * self.granule)
+    }
+
     /// The block that stands for `run`, of which `bytes` were asked for.
     #[inline]
     pub(super) const fn block(&self, run: Run, bytes: Bytes) -> Block {
-        Block::from_parts(Offset(run.start * self.granule), bytes)
+        Block::from_parts(self.offset_of(run.start), bytes)
     }
 
     /// The run of granules that `bytes` at `offset` reserve, if such a run lies in this arena.

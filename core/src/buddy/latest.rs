@@ -19,7 +19,6 @@ use super::above::Above;
 use super::desk::Desk;
 use super::geometry::{Geometry, Run};
 use super::one_piece::OnePiece;
-use super::sequence::Sequence;
 use super::tree::Tree;
 use crate::units::{Bytes, Offset};
 
@@ -43,7 +42,7 @@ impl<'a> Latest<'a> {
         let at = tree.one_piece(run)?;
         let (piece, up_to) = (OnePiece::new(tree, at), geometry.bytes_of(run.granules()));
         let more_than = Bytes(up_to.0 - geometry.granule().0);
-        let offset = Offset(geometry.bytes_of(run.start).0);
+        let offset = geometry.offset_of(run.start);
         let above = if piece.is_alone() { Above::of(tree, at) } else { None };
         Some(Latest { run, offset, more_than, up_to, piece, above })
     }
@@ -64,18 +63,13 @@ impl<'a> Latest<'a> {
     /// counting the free.
     #[inline]
     pub(super) fn put(&self, tree: &Tree, desk: Desk<'_>) -> bool {
-        self.put_beside() || self.put_first(tree, desk, desk.sequence())
-    }
-
-    /// The same where it is not alone: one compare-exchange and nothing else.
-    #[inline]
-    fn put_beside(&self) -> bool {
-        self.piece.put()
+        self.piece.put() || self.put_first(tree, desk)
     }
 
     #[inline]
-    fn put_first(&self, tree: &Tree, desk: Desk<'_>, sequence: Sequence) -> bool {
+    fn put_first(&self, tree: &Tree, desk: Desk<'_>) -> bool {
         let Some(above) = self.above.as_ref().filter(|above| above.is_open(tree)) else { return false };
+        let sequence = desk.sequence();
         desk.set_entered(sequence);
         let put = self.piece.put_first();
         if put {

@@ -3,7 +3,8 @@
 //! The arena is a row of granules. The `tree` of words says which are free. An allocation is a run of granules: it is
 //! the `latest` that its slot freed, or comes out of the `ring` of those freed before, or from the hole that `placement` finds
 //! through `hints`, or from the complete `search`; a `claim` makes it its owner's. A free is the mirror: a `release`, the latest
-//! run, the ring, and the joined hole's hint (`upkeep`). When nothing fits, the `verdict` says so, and says whether another thread may have been hiding it.
+//! run, the ring, and the joined hole's hint (`upkeep`). When nothing fits, the `verdict` says so, and says whether another
+//! thread may have been hiding it.
 //!
 //! The truth is the tree alone. Rings and hints may be wrong at any time, and cost speed or placement when they are.
 //!
@@ -246,7 +247,7 @@ impl Buddy {
     }
 
     fn offset_of(&self, granule: u64) -> Offset {
-        Offset(granule * self.geometry.granule().get())
+        self.geometry.offset_of(granule)
     }
 }
 

@@ -63,7 +63,7 @@ impl Block {
     /// Where `bytes` is zero: there is no such block.
     #[inline]
     pub const fn from_parts(offset: Offset, bytes: Bytes) -> Block {
-        Block { offset, bytes: NonZero::new(bytes.0).expect("a block has bytes") }
+        Block::new(offset, bytes).expect("a block has bytes")
     }
 
     /// Where it starts in its arena.

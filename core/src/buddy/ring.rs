@@ -9,7 +9,7 @@
 //! cost up to half the peak of a small arena, and rings that keep 1/512 of it still 1%. So a slot settles all its ring,
 //! and its latest run, before it searches, and the ring serves what it is good at: the same lengths coming and going.
 
-use super::geometry::Run;
+use super::geometry::{Need, Run};
 use crate::sync::hint::{AtomicU64, get, set};
 
 /// Runs that a ring remembers. More serve bursts no better, for what they put off is paid by the one allocation that
@@ -44,13 +44,12 @@ impl Ring {
         set(&self.count, get(&self.count).saturating_sub(1));
     }
 
-    /// Takes out the newest run of exactly this length that starts at a multiple of `align`.
+    /// Takes out the newest run that is just what is needed.
     #[inline]
-    pub(super) fn pop(&self, granules: u64, align: u64) -> Option<Run> {
+    pub(super) fn pop(&self, need: Need) -> Option<Run> {
         let count = self.count();
-        let fits = |run: &Run| run.granules() == granules && (align <= 1 || run.start.is_multiple_of(align));
         (0..count).rev().find_map(|index| {
-            let run = Some(unpack(get(&self.entries[index]))).filter(fits)?;
+            let run = Some(unpack(get(&self.entries[index]))).filter(|&run| need.is(run))?;
             set(&self.entries[index], get(&self.entries[count - 1]));
             set(&self.count, count as u64 - 1);
             Some(run)
@@ -114,11 +113,11 @@ mod tests {
             assert_eq!(ring.push(run(index)), None);
         }
         assert_eq!(ring.push(run(100)), Some(run(0)));
-        assert_eq!(ring.pop(7, 1), Some(run(100)));
-        assert_eq!(ring.pop(8, 1), None);
-        assert_eq!(ring.pop(7, 14), Some(run(2)), "the one that starts at 14");
+        assert_eq!(ring.pop(Need { granules: 7, align: 1 }), Some(run(100)));
+        assert_eq!(ring.pop(Need { granules: 8, align: 1 }), None);
+        assert_eq!(ring.pop(Need { granules: 7, align: 14 }), Some(run(2)), "the one that starts at 14");
         assert_eq!(ring.drain().count(), DEPTH - 2);
-        assert_eq!(ring.pop(7, 1), None);
+        assert_eq!(ring.pop(Need { granules: 7, align: 1 }), None);
         let long = Run { start: 0, end: 1 << 24 };
         assert_eq!(ring.push(long), Some(long));
     }
@@ -127,7 +126,7 @@ mod tests {
     fn a_count_that_is_seen_before_its_entry_gives_no_run() {
         let ring = Ring::new();
         set(&ring.count, DEPTH as u64);
-        assert_eq!((ring.newest(0), ring.pop(1, 1)), (None, None));
+        assert_eq!((ring.newest(0), ring.pop(Need { granules: 1, align: 1 })), (None, None));
         assert_eq!(ring.push(Run { start: 7, end: 9 }), None, "the oldest was never written");
         assert_eq!(ring.drain().collect::<alloc::vec::Vec<_>>(), [Run { start: 7, end: 9 }]);
     }

@@ -46,7 +46,7 @@ impl Sequence {
     /// The mirror of [`taken`](Sequence::taken): it is freed again.
     #[inline]
     pub(super) fn freed(self) -> Option<Sequence> {
-        (!self.is_here()).then(|| Sequence(self.0.wrapping_add(FREED) + HERE))
+        (!self.is_here()).then(|| self.freed_latest())
     }
 
     /// A section is open.

@@ -115,9 +115,10 @@ impl<'a> Slot<'a> {
             self.worker.push(run);
             return Ok(());
         };
-        let before = self.latest.map(|before| before.run);
+        let before = self.latest_run();
         self.latest = Some(latest);
-        if let (true, Some(before)) = (desk.freed_latest(sequence, run.granules()), before) {
+        desk.freed_latest(sequence, run.granules());
+        if !before.is_empty() {
             self.worker.push(before);
         }
         Ok(())

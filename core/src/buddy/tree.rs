@@ -101,15 +101,20 @@ impl Tree {
     /// The piece that `run` is, if in the largest units that it consists of it lies in one word.
     #[inline]
     pub(super) fn one_piece(&self, run: Run) -> Option<Piece> {
-        let level = (((run.start | run.end).trailing_zeros() / RADIX_LOG2) as usize).min(self.top);
+        let level = self.level_of((run.start | run.end).trailing_zeros());
         let (start, end) = (run.start >> shift(level), run.end >> shift(level));
         (word_of(start) == word_of(end - 1)).then_some(Piece { level, unit: start, count: end - start })
     }
 
     /// The highest level at which a whole unit starts at `at` and ends by `end`.
     pub(super) fn level_at(&self, at: u64, end: u64) -> usize {
-        let log2 = at.trailing_zeros().min((end - at).ilog2());
-        ((log2 / RADIX_LOG2) as usize).min(self.top())
+        self.level_of(at.trailing_zeros().min((end - at).ilog2()))
+    }
+
+    /// The highest level whose units have at most 2^`log2` granules.
+    #[inline]
+    fn level_of(&self, log2: u32) -> usize {
+        ((log2 / RADIX_LOG2) as usize).min(self.top)
     }
 
     /// The first piece of `at..end` in as large units as there are.

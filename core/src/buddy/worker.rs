@@ -151,7 +151,7 @@ impl Worker<'_> {
             self.desk.forget_latest();
             return Some(latest);
         }
-        while let Some(run) = self.desk.ring().pop(need.granules, need.align) {
+        while let Some(run) = self.desk.ring().pop(need) {
             if claim::take(&self.buddy.tree, run, &mut self.desk.section()).is_ok() {
                 return Some(run);
             }
