@@ -153,7 +153,7 @@ impl Inner {
             victim.rank.priority <= coming.priority && victim.rank.next_use() / LATER > coming.next_use
         };
         let given: u64 = victims.clone().take_while(gives_way).map(|victim| victim.bytes.get()).sum();
-        let short = (self.books.budget.used() + want.bytes).get().saturating_sub(self.books.budget.limit().get());
+        let short = (self.traffic.budget.used() + want.bytes).get().saturating_sub(self.traffic.budget.limit().get());
         if given < short {
             return None; // as E1: nobody leaves for what does not come
         }

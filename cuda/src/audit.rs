@@ -109,14 +109,14 @@ fn compare(inner: &Inner, books: &mut Books, from_budget: Bytes) -> Result<(), B
     if held != given_out {
         return Err(BooksError::Blocks { held, given_out });
     }
-    let gauge = Bytes(inner.books.tally.read().resident_bytes);
+    let gauge = Bytes(inner.traffic.tally.read().resident_bytes);
     if held != gauge {
         return Err(BooksError::Gauge { held, gauge });
     }
     if books.spilled != inner.spill.budget.used() {
         return Err(BooksError::Spill { held: books.spilled, charged: inner.spill.budget.used() });
     }
-    let charged = inner.books.budget.used();
+    let charged = inner.traffic.budget.used();
     if from_budget > charged {
         return Err(BooksError::Budget { held: from_budget, charged });
     }

@@ -6,7 +6,7 @@ use crate::clock::{AnyClock, Clock};
 use crate::error::Error;
 use crate::floor::Floor;
 use crate::fork;
-use crate::inner::{Books, Inner};
+use crate::inner::{Inner, Traffic};
 use crate::manager::VramManager;
 use crate::memory::{DeviceMemory, HostDevice};
 use crate::observe::EventLog;
@@ -160,10 +160,10 @@ impl VramManagerBuilder {
         if self.arena.is_none() {
             arenas.first(budget)?;
         }
-        let books = Books { budget: Budget::new(budget), searches: AtomicU64::new(0), tally: Tally::default() };
+        let traffic = Traffic { budget: Budget::new(budget), searches: AtomicU64::new(0), tally: Tally::default() };
         let inner = Inner {
             device,
-            books: CachePadded::new(books),
+            traffic: CachePadded::new(traffic),
             spill: SpillStore::new(self.spill_budget),
             arenas,
             granule: self.granule,

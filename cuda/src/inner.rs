@@ -34,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) device: Arc<dyn DeviceMemory>,
     pub(crate) arenas: Arenas,
     pub(crate) granule: Bytes,
-    pub(crate) books: CachePadded<Books>,
+    pub(crate) traffic: CachePadded<Traffic>,
     /// How much host memory may hold what evictions wrote out.
     pub(crate) spill: SpillStore,
     pub(crate) table: Table<Tenant>,
@@ -70,7 +70,7 @@ pub(crate) struct Inner {
 /// What every allocation and every free writes, with what is compared and counted beside it: their cache lines come from another
 /// thread once, and nothing that an access only reads lies in them.
 #[derive(Debug)]
-pub(crate) struct Books {
+pub(crate) struct Traffic {
     pub(crate) budget: Budget,
     /// Requests that are charged and look for a block, and how many found none (see `place`). SeqCst throughout: a refusal
     /// compares it before and after.
@@ -96,7 +96,7 @@ impl Inner {
 
     /// A7: what could never fit is refused before anything else happens.
     pub(crate) fn check_size(&self, bytes: Bytes) -> Result<(), Error> {
-        let capacity = self.books.budget.whole();
+        let capacity = self.traffic.budget.whole();
         let fits = bytes.checked_round_up(self.granule).is_some_and(|rounded| rounded <= capacity);
         if fits { Ok(()) } else { Err(Error::TooLarge { requested: bytes, capacity }) }
     }
@@ -212,7 +212,7 @@ impl Inner {
     }
 
     pub(crate) fn credit_reservation(&self, bytes: Bytes) {
-        self.books.budget.credit(bytes);
+        self.traffic.budget.credit(bytes);
         self.ring();
     }
 

@@ -150,7 +150,7 @@ impl VramManager {
     /// What has been counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.books.tally.read()
+        self.inner.traffic.tally.read()
     }
 
     /// The log of what happened, where the builder [turned it on](crate::VramManagerBuilder::event_log).
@@ -162,7 +162,7 @@ impl VramManager {
     /// The bytes that may be resident at once.
     #[must_use]
     pub fn budget(&self) -> Bytes {
-        self.inner.books.budget.limit()
+        self.inner.traffic.budget.limit()
     }
 
     /// The device.

@@ -87,7 +87,7 @@ impl Inner {
 
     fn note_early(&self, tenancy: &Tenancy) {
         let tenant = tenancy.tenant();
-        self.books.tally.prefetched(tenant.bytes);
+        self.traffic.tally.prefetched(tenant.bytes);
         tenant.plugin.tally().prefetched(tenant.bytes);
     }
 

@@ -51,12 +51,12 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn begin(inner: &'s Inner, want: &'s Want<'s>) -> Option<Self> {
         let charge = inner.charge(want)?;
-        inner.books.searches.fetch_add(1, SeqCst);
+        inner.traffic.searches.fetch_add(1, SeqCst);
         Some(Search { inner, want, charge })
     }
 
     fn found(self) {
-        self.inner.books.searches.fetch_sub(1, SeqCst);
+        self.inner.traffic.searches.fetch_sub(1, SeqCst);
         std::mem::forget(self);
     }
 }
@@ -64,7 +64,7 @@ impl<'s> Search<'s> {
 impl Drop for Search<'_> {
     fn drop(&mut self) {
         self.inner.credit(self.want, self.charge);
-        self.inner.books.searches.fetch_add(FRUITLESS_SEARCH - 1, SeqCst);
+        self.inner.traffic.searches.fetch_add(FRUITLESS_SEARCH - 1, SeqCst);
         self.inner.ring_if_hidden();
     }
 }
@@ -113,7 +113,7 @@ impl Inner {
         if self.closed.load(Relaxed) {
             return None;
         }
-        match self.arenas.grow(want.bytes, self.books.budget.limit()) {
+        match self.arenas.grow(want.bytes, self.traffic.budget.limit()) {
             Ok(()) => self.find_patiently(want, charge),
             Err(NoGrowth::Spent) => None,
             Err(NoGrowth::Refused(error)) => {
@@ -135,7 +135,7 @@ impl Inner {
 
     /// What `nobody_searched_since` compares with.
     pub(crate) fn searches_so_far(&self) -> u64 {
-        self.books.searches.load(SeqCst)
+        self.traffic.searches.load(SeqCst)
     }
 
     /// Whether no other request held a charge for a block that it may not find, neither now nor since `before`.
@@ -155,7 +155,7 @@ impl Inner {
         let search = Search::begin(self, want)?;
         let place = find(search.charge)?;
         search.found();
-        self.books.tally.resident.add(want.bytes.get());
+        self.traffic.tally.resident.add(want.bytes.get());
         want.plugin.tally().resident.add(want.bytes.get());
         Some(place)
     }
@@ -187,7 +187,7 @@ impl Inner {
     /// Gives a block back: what was counted last is uncounted first, so that no book ever shows more than its limit.
     pub(crate) fn unplace(&self, want: &Want<'_>, place: Place) {
         want.plugin.tally().resident.sub(want.bytes.get());
-        self.books.tally.resident.sub(want.bytes.get());
+        self.traffic.tally.resident.sub(want.bytes.get());
         self.arenas.at(place.arena).free(place.offset, want.bytes);
         self.credit(want, place.charge);
     }
@@ -197,13 +197,13 @@ impl Inner {
         if want.account.is_some_and(|account| account.charge(want.bytes)) {
             return Some(Charge::Reservation);
         }
-        self.books.budget.charge(want.bytes).then_some(Charge::Budget)
+        self.traffic.budget.charge(want.bytes).then_some(Charge::Budget)
     }
 
     fn credit(&self, want: &Want<'_>, charge: Charge) {
         match (charge, want.account) {
             (Charge::Reservation, Some(account)) => account.credit(want.bytes),
-            _ => self.books.budget.credit(want.bytes),
+            _ => self.traffic.budget.credit(want.bytes),
         }
     }
 }

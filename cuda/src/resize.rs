@@ -54,9 +54,9 @@ impl VramManager {
     pub fn handover(&self, bytes: Bytes, priority: i32) -> Result<Handover, Error> {
         let inner = Arc::clone(self.inner());
         inner.check_process()?;
-        let bytes = inner.reserved(bytes).min(inner.books.budget.limit());
+        let bytes = inner.reserved(bytes).min(inner.traffic.budget.limit());
         // The guard first: where a region cannot be given back, dropping it takes the bytes back.
-        inner.books.budget.lend(bytes);
+        inner.traffic.budget.lend(bytes);
         let mut handover = Handover { inner, bytes, change: BudgetChange::default() };
         handover.change = handover.inner.change_budget(priority, |_| {})?;
         Ok(handover)
@@ -89,7 +89,7 @@ impl Drop for Handover {
             return;
         }
         let _turn = self.inner.room.lock();
-        self.inner.books.budget.take_back(self.bytes);
+        self.inner.traffic.budget.take_back(self.bytes);
         self.inner.ring();
     }
 }
@@ -99,7 +99,7 @@ impl Inner {
     fn change_budget(&self, ceiling: i32, change: impl FnOnce(&Budget)) -> Result<BudgetChange, Error> {
         let mut told = Vec::new();
         let turn = self.room.lock();
-        change(&self.books.budget);
+        change(&self.traffic.budget);
         let evicted = self.evict_down(ceiling, &mut told);
         let trimmed = self.arenas.trim();
         let excess = self.excess();
@@ -112,7 +112,7 @@ impl Inner {
 
     /// What is charged above the limit.
     fn excess(&self) -> Bytes {
-        Bytes(self.books.budget.used().get().saturating_sub(self.books.budget.limit().get()))
+        Bytes(self.traffic.budget.used().get().saturating_sub(self.traffic.budget.limit().get()))
     }
 
     /// Evicts in order while more is charged than the limit. Each turn of the loop evicts somebody, or ends it.

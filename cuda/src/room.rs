@@ -94,7 +94,8 @@ impl Inner {
 
     /// Evicts until `want` can be charged to the budget, wherever its bytes lie, and charges it.
     pub(crate) fn make_headroom(&self, want: &Want<'_>) -> Result<(), Error> {
-        let charged = |_: &mut Survey, _: &mut Vec<Event>, _: Bytes| self.books.budget.charge(want.bytes).then_some(());
+        let charged =
+            |_: &mut Survey, _: &mut Vec<Event>, _: Bytes| self.traffic.budget.charge(want.bytes).then_some(());
         self.in_turn(want, |round| self.make_room(want, round, charged)).map(|((), _)| ())
     }
 

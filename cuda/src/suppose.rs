@@ -25,7 +25,7 @@ pub(crate) struct Supposing<'a> {
 impl Supposing<'_> {
     /// That all is as it is.
     pub(crate) fn nothing(inner: &Inner) -> Self {
-        Supposing { gone: &|_| false, moves: inner.moves, limit: inner.books.budget.limit() }
+        Supposing { gone: &|_| false, moves: inner.moves, limit: inner.traffic.budget.limit() }
     }
 }
 
@@ -51,7 +51,7 @@ impl Survey {
             budget += staying.gives.budget;
             account += staying.gives.account;
         }
-        let stays_charged = inner.books.budget.used().get().saturating_sub(budget);
+        let stays_charged = inner.traffic.budget.used().get().saturating_sub(budget);
         let in_budget = supposing.limit.get().saturating_sub(stays_charged);
         let from_account = want.account.map_or(0, |own| own.free().get() + account);
         Bytes(in_budget.max(from_account))
@@ -60,8 +60,8 @@ impl Survey {
     /// What is missing in the budget to charge `want` to it, once everything that may leave has left. More may be charged than the limit,
     /// after the budget was lowered: that is missing too.
     pub(crate) fn uncharged(&self, inner: &Inner, want: &Want<'_>) -> Bytes {
-        let stays_charged = inner.books.budget.used().get().saturating_sub(self.evictable.budget);
-        Bytes((stays_charged + want.bytes.get()).saturating_sub(inner.books.budget.limit().get()))
+        let stays_charged = inner.traffic.budget.used().get().saturating_sub(self.evictable.budget);
+        Bytes((stays_charged + want.bytes.get()).saturating_sub(inner.traffic.budget.limit().get()))
     }
 
     /// Whether some arena takes `want` once everything that may leave has left: in a hole, or by moving what stays. Planned,
@@ -117,7 +117,7 @@ impl Survey {
         let holes = inner.arenas.iter().map(|(_, arena)| arena.buddy().largest_hole());
         Error::OutOfMemory {
             requested: want.bytes,
-            free: inner.books.budget.free(),
+            free: inner.traffic.budget.free(),
             largest_hole: holes.max().unwrap_or(Bytes::ZERO),
             evictable: self.evictable.sum(),
             pinned: Bytes(self.staying.iter().map(|staying| staying.bytes().get()).sum()),

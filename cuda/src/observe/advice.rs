@@ -149,7 +149,7 @@ impl Case<'_> {
             }
             by = by.max((survey.kept(inner, now) + want.bytes).get().saturating_sub(now.limit.get()));
         }
-        let lent = inner.books.budget.whole() - now.limit;
+        let lent = inner.traffic.budget.whole() - now.limit;
         match Bytes(by) {
             Bytes::ZERO => None, // somebody was at work meanwhile
             bytes if bytes <= lent => Some(Advice::EndHandover { bytes }),

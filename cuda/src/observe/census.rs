@@ -34,10 +34,10 @@ pub(super) fn count(inner: &Inner, statistics: &mut Statistics) {
         priorities.into_iter().map(|(priority, at)| PriorityStatistics { priority, ..at }).collect();
     free_pieces(inner, statistics);
     let headroom = &mut statistics.admission;
-    headroom.budget = inner.books.budget.limit().get();
-    headroom.charged = inner.books.budget.used().get();
+    headroom.budget = inner.traffic.budget.limit().get();
+    headroom.charged = inner.traffic.budget.used().get();
     headroom.set_aside = headroom.charged.saturating_sub(held_of_budget);
-    headroom.lent = (inner.books.budget.whole() - inner.books.budget.limit()).get();
+    headroom.lent = (inner.traffic.budget.whole() - inner.traffic.budget.limit()).get();
     headroom.waiting = inner.waiting.load(Relaxed) as u64; // Relaxed: a count for a report
 }
 

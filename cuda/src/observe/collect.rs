@@ -124,7 +124,7 @@ impl VramManager {
     /// [`stats`](Self::stats) is of all time, and stays.
     pub fn reset_peak_statistics(&self) {
         let inner = self.inner();
-        inner.books.tally.resident.restart_peak();
+        inner.traffic.tally.resident.restart_peak();
         inner.arenas.regions.restart_peaks();
         inner.observed.marks.lock().peaks = Default::default();
         inner.observed.look();
@@ -149,7 +149,7 @@ fn collect(inner: &Inner) -> Statistics {
     statistics.requested_bytes = requested_bytes.peaked(&mut marks.peaks[REQUESTED]);
     // The gauge sees every block, also between two readings.
     let exact = &mut statistics.allocated_bytes.all;
-    exact.peak = inner.books.tally.resident.peak_since_restart().max(exact.current);
+    exact.peak = inner.traffic.tally.resident.peak_since_restart().max(exact.current);
     (statistics.active, statistics.active_bytes) = (statistics.allocation, statistics.allocated_bytes);
     statistics.segment = ByPool::large(regions.number.quantity());
     statistics.reserved_bytes = ByPool::large(regions.bytes.quantity());
@@ -162,7 +162,7 @@ fn collect(inner: &Inner) -> Statistics {
     statistics.num_alloc_retries = regions.refused.get();
     statistics.num_device_alloc = statistics.segment.all.allocated;
     statistics.num_device_free = statistics.segment.all.freed;
-    statistics.totals = inner.books.tally.read();
+    statistics.totals = inner.traffic.tally.read();
     statistics.num_ooms = statistics.totals.refusals;
     statistics.misses = inner.observed.misses.get();
     for (name, (stats, hits)) in inner.observed.roster.by_name() {

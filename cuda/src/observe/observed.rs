@@ -178,7 +178,7 @@ impl Inner {
     /// Its bytes were brought.
     pub(crate) fn saw_loaded(&self, entry: &Entry<Tenant>) {
         let (tenant, priority) = (entry.payload(), entry.priority());
-        self.books.tally.loaded(tenant.bytes);
+        self.traffic.tally.loaded(tenant.bytes);
         tenant.plugin.tally().loaded(tenant.bytes);
         self.observed.at_priority(priority, |counts| {
             counts.loads += 1;
@@ -190,7 +190,7 @@ impl Inner {
     /// It left for a request.
     pub(crate) fn saw_evicted(&self, entry: &Entry<Tenant>, priority: i32, want: &Want<'_>) {
         let tenant = entry.payload();
-        self.books.tally.evicted(tenant.bytes);
+        self.traffic.tally.evicted(tenant.bytes);
         tenant.plugin.tally().evicted(tenant.bytes);
         self.observed.at_priority(priority, |counts| {
             counts.evictions += 1;
@@ -203,7 +203,7 @@ impl Inner {
     /// Its bytes are elsewhere in the arena now.
     pub(crate) fn saw_moved(&self, entry: &Entry<Tenant>, from: Place, to: Place) {
         let tenant = entry.payload();
-        self.books.tally.moved(tenant.bytes);
+        self.traffic.tally.moved(tenant.bytes);
         tenant.plugin.tally().moved(tenant.bytes);
         self.observed.at_priority(entry.priority(), |counts| {
             counts.moves += 1;
@@ -214,11 +214,11 @@ impl Inner {
 
     /// A request found no room.
     pub(crate) fn saw_refused(&self, bytes: Bytes, plugin: &Plugin) -> Event {
-        self.books.tally.refusals.add(1);
+        self.traffic.tally.refusals.add(1);
         plugin.tally().refusals.add(1);
         tracing::info!(requested = bytes.get(), plugin = plugin.name(), "out of memory");
         if let Some(log) = &self.observed.log {
-            log.note(Op::Refused, plugin.number(), 0, [bytes.get(), 0, self.books.budget.free().get()]);
+            log.note(Op::Refused, plugin.number(), 0, [bytes.get(), 0, self.traffic.budget.free().get()]);
         }
         Event::Refused { requested: bytes, plugin: plugin.shared_name() }
     }

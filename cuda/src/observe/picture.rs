@@ -51,7 +51,7 @@ impl VramManager {
         Snapshot {
             schema: SCHEMA,
             device: inner.device.info().map_or_else(|_| String::new(), |info| info.name),
-            budget_bytes: inner.books.budget.limit().get(),
+            budget_bytes: inner.traffic.budget.limit().get(),
             granule_bytes: inner.granule.get(),
             arenas: arenas(inner, &mut placed),
             absent,

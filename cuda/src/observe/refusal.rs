@@ -171,8 +171,8 @@ impl Refusal {
             because: Because::of(survey, inner, want),
             plugin: want.plugin.shared_name(),
             priority: (inner.floor == Floor::Requester).then_some(want.ceiling),
-            budget: inner.books.budget.limit(),
-            lent: inner.books.budget.whole() - inner.books.budget.limit(),
+            budget: inner.traffic.budget.limit(),
+            lent: inner.traffic.budget.whole() - inner.traffic.budget.limit(),
             set_aside: set_aside(survey, inner),
             evictable,
             holders: holders(survey, inner),
@@ -196,7 +196,7 @@ pub(super) fn set_aside(survey: &Survey, inner: &Inner) -> Bytes {
     let held = survey.staying.iter().map(|staying| staying.gives.budget).sum::<u64>() + survey.evictable.budget;
     let reserved = survey.staying.iter().map(|staying| staying.gives.reserved()).sum::<u64>();
     let in_reservations = reserved + survey.evictable.reserved();
-    Bytes(inner.books.budget.used().get().saturating_sub(held).saturating_sub(in_reservations))
+    Bytes(inner.traffic.budget.used().get().saturating_sub(held).saturating_sub(in_reservations))
 }
 
 /// What stays, by plugin and reason.

@@ -106,7 +106,7 @@ impl Inner {
         let target = taken.spilled.as_mut().expect("just taken").as_mut_slice();
         // SAFETY: A2. The entry is claimed: nobody writes its bytes.
         unsafe { span.read(0, target, tenant.streams.before()) }.map_err(NotSpilled::Device)?;
-        self.books.tally.spilled(tenant.bytes);
+        self.traffic.tally.spilled(tenant.bytes);
         tenant.plugin.tally().spilled(tenant.bytes);
         *tenant.spilled.lock() = taken.spilled.take();
         Ok(())
@@ -129,7 +129,7 @@ impl Inner {
     pub(crate) fn forget_spilled(&self, tenant: &Tenant) -> bool {
         let Some(spilled) = tenant.spilled.lock().take() else { return false };
         tenant.plugin.tally().spilled.sub(tenant.bytes.get());
-        self.books.tally.spilled.sub(tenant.bytes.get());
+        self.traffic.tally.spilled.sub(tenant.bytes.get());
         self.spill.give_back(spilled);
         // What could not be written out before can be now: whoever waits for room may find some.
         self.ring();
