@@ -1,10 +1,10 @@
 //! Placement: which hole a request gets, and where in it.
 //!
 //! The best hole within a quarter of a doubling: of the request's own class up to four holes are looked at, from the
-//! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. (Eight
-//! pack no better; two pack the recorded traces as well, and fill a small arena of random sizes 1% less.) Where it costs no
-//! packing, a request starts where it is in few words, see [`preferred`]; whether it fits that way is part of choosing the hole,
-//! never a shift afterwards.
+//! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. (Three or
+//! six pack alike; two pack one recorded trace worse, and fill a small arena of random sizes 1% less.) Where it costs no packing,
+//! a request starts where it is in few words, see [`preferred`]; whether it fits that way is part of choosing the hole, never a
+//! shift afterwards.
 //!
 //! Holes are found through [`hints`](super::hints) and looked at in the tree; [`upkeep`](super::upkeep) tells the hints what became
 //! of them.
@@ -36,29 +36,21 @@ enum Look {
     Nothing,
 }
 
-/// The same need at the alignment at which it is cheap to take and to give back, where that costs no packing: a power of two
-/// within a group at its own multiples; whole groups, from eight, in whole groups; and what is 64 units long or more in units.
-/// (Fewer whole groups in whole groups, or units of which a request is 16 long, cost up to 0.09 of the peak on one trace.)
+/// The same need at the alignment at which it is cheap to take and to give back, where that costs no packing: a power of two at its
+/// own multiples, up to [`MOST_ALIGNED_LOG2`].
 #[inline]
 pub(super) fn preferred(need: Need) -> Need {
-    let log2 = need.granules.ilog2();
-    let own = need.granules.trailing_zeros();
-    let preferred = match need.granules {
-        0..RADIX if own == log2 => log2,
-        0..RADIX => 0,
-        _ if own >= RADIX_LOG2 && log2 >= WHOLE_GROUPS_LOG2 => RADIX_LOG2.max(units_log2(log2)),
-        _ => units_log2(log2),
-    };
-    if need.align.is_power_of_two() { Need { align: need.align.max(1 << preferred), ..need } } else { need }
+    if !need.granules.is_power_of_two() || !need.align.is_power_of_two() {
+        return need;
+    }
+    let log2 = need.granules.ilog2().min(MOST_ALIGNED_LOG2);
+    Need { align: need.align.max(1 << log2), ..need }
 }
 
-/// Of as many granules and more, requests for whole groups get whole groups.
-const WHOLE_GROUPS_LOG2: u32 = RADIX_LOG2 + 3;
-
-/// log2 of the units at whose multiples a request of 2^`log2` granules starts: 64 or more of them long.
-const fn units_log2(log2: u32) -> u32 {
-    log2.saturating_sub(6) / RADIX_LOG2 * RADIX_LOG2
-}
+/// log2 of the granules at whose multiples a power of two starts at most. Between two and sixteen groups the recorded traces pack
+/// alike; at one they pack a little worse, as they do where other lengths are aligned, and where no length is, powers of two take
+/// a quarter longer.
+const MOST_ALIGNED_LOG2: u32 = RADIX_LOG2 + 2;
 
 /// The place that the hints lead to, if they lead to one.
 #[inline(always)]
