@@ -1,22 +1,28 @@
-//! Size classes: four to a doubling, so that the holes of one class differ in length by a quarter at most.
+//! Size classes: eight to a doubling, so that the holes of one class differ in length by an eighth at most.
 //!
 //! ```text
-//!   granules   1 | 2 | 3 | 4 | 5 | 6 | 7 | 8-9 | 10-11 | 12-13 | 14-15 | 16-19 | 20-23 | ...
-//!   class      0 | 1 | 2 | 3 | 4 | 5 | 6 |  7  |   8   |   9   |  10   |  11   |  12   | ...
+//!   granules   1 | 2 | ... | 15 | 16-17 | 18-19 | ... | 30-31 | 32-35 | 36-39 | ...
+//!   class      0 | 1 | ... | 14 |  15   |  16   | ... |  22   |  23   |  24   | ...
 //! ```
-//! Up to 7 granules a class is one length. A hole of a class and every hole of a class above are as long as the class's
+//! Up to 15 granules a class is one length. A hole of a class and every hole of a class above are as long as the class's
 //! shortest, but only the classes above fit any request of the class.
 
 use super::word::RADIX_LOG2;
 
+/// log2 of the classes to a doubling.
+const STEPS_LOG2: u32 = 3;
+const STEPS: usize = 1 << STEPS_LOG2;
+/// The class of [`STEPS`] granules: those before have one length each.
+const FIRST: usize = STEPS - 1;
+
 /// The class of holes of `granules` granules.
 #[inline]
 pub(super) const fn class_of(granules: u64) -> usize {
-    if granules < 4 {
+    if granules < STEPS as u64 {
         return granules as usize - 1;
     }
-    let log2 = granules.ilog2();
-    3 + (log2 as usize - 2) * 4 + (granules >> (log2 - 2)) as usize % 4
+    let log2 = granules.ilog2() - STEPS_LOG2;
+    FIRST + log2 as usize * STEPS + (granules >> log2) as usize % STEPS
 }
 
 /// What is asked of one class all the time.
@@ -33,7 +39,7 @@ pub(super) struct Class {
 
 impl Class {
     pub(super) fn new(class: usize) -> Class {
-        let log2 = shortest_log2(class);
+        let log2 = shortest(class).ilog2();
         Class {
             shortest: shortest(class),
             lengths: lengths(class),
@@ -49,28 +55,19 @@ impl Class {
     }
 }
 
-/// log2, rounded down, of the shortest hole of `class`.
-const fn shortest_log2(class: usize) -> u32 {
-    match class {
-        0 => 0,
-        1 | 2 => 1,
-        _ => (class as u32 - 3) / 4 + 2,
-    }
-}
-
 /// The shortest length of `class`.
 const fn shortest(class: usize) -> u64 {
     match class {
-        0..3 => class as u64 + 1,
-        _ => (4 + (class as u64 - 3) % 4) << ((class - 3) / 4),
+        0..FIRST => class as u64 + 1,
+        _ => ((STEPS + (class - FIRST) % STEPS) as u64) << ((class - FIRST) / STEPS),
     }
 }
 
 /// How many lengths `class` has.
 const fn lengths(class: usize) -> u64 {
     match class {
-        0..3 => 1,
-        _ => 1 << ((class - 3) / 4),
+        0..FIRST => 1,
+        _ => 1 << ((class - FIRST) / STEPS),
     }
 }
 
@@ -84,10 +81,9 @@ mod tests {
         for granules in 2..100_000 {
             let class = class_of(granules);
             assert!(class == last || class == last + 1);
-            assert_eq!(granules.ilog2(), shortest_log2(class));
             assert!((shortest(class)..shortest(class) + lengths(class)).contains(&granules));
             last = class;
         }
-        assert_eq!([1, 2, 3, 4, 7, 8, 9, 10, 16, 19, 20].map(class_of), [0, 1, 2, 3, 6, 7, 7, 8, 11, 11, 12]);
+        assert_eq!([1, 2, 7, 8, 15, 16, 17, 18, 31, 32, 36].map(class_of), [0, 1, 6, 7, 14, 15, 15, 16, 22, 23, 24]);
     }
 }

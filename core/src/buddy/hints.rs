@@ -9,8 +9,8 @@
 //! is found by the complete [`search`](super::search), or when a neighbour is freed. Nothing but speed and placement
 //! depends on it.
 //!
-//! Space: below the length of a group 19 classes have a bit for each 64 granules, and above it four classes a doubling
-//! have a bit for each 2^k: 0.43 bits a granule in all.
+//! Space: below the length of a group 31 classes have a bit for each 64 granules, and above it eight classes a doubling
+//! have a bit for each 2^k: 0.73 bits a granule in all.
 
 use alloc::boxed::Box;
 
@@ -21,7 +21,7 @@ use super::word::{RADIX_LOG2, word_of};
 use crate::sync::hint::{AtomicU64, get, set};
 
 /// Enough words for the classes of 2^40 granules.
-const CLASS_WORDS: usize = 3;
+const CLASS_WORDS: usize = 5;
 
 /// The hints of one arena.
 pub(super) struct Hints {

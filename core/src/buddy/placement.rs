@@ -1,10 +1,9 @@
 //! Placement: which hole a request gets, and where in it.
 //!
-//! The best hole within a quarter of a doubling: of the request's own class up to four holes are looked at, from the
-//! lowest address, and the first that fits is taken; then the lowest hole of the first class above that has one. (Three or
-//! six pack alike; two pack one recorded trace worse, and fill a small arena of random sizes 1% less.) Where it costs no packing,
-//! a request starts where it is in few words, see [`preferred`]; whether it fits that way is part of choosing the hole, never a
-//! shift afterwards.
+//! The best hole within an eighth: of the request's own class up to two holes are looked at, from the lowest address, and the
+//! first that fits is taken; then the lowest hole of the first class above that has one. (Three or four pack alike, and exact sizes
+//! take a little longer.) Where it costs no packing, a request starts where it is in few words, see [`preferred`]; whether it
+//! fits that way is part of choosing the hole, never a shift afterwards.
 //!
 //! Holes are found through [`hints`](super::hints) and looked at in the tree; [`upkeep`](super::upkeep) tells the hints what became
 //! of them.
@@ -18,7 +17,7 @@ use super::upkeep;
 use super::word::{RADIX, RADIX_LOG2, ones_up, runs_of, starts_of};
 
 /// Holes of the request's own class that are looked at before a class above is.
-const CANDIDATES: usize = 4;
+const CANDIDATES: usize = 2;
 /// Regions looked at in all: what hints say wrongly is not allowed to cost more.
 const LOOKS: usize = 64;
 
