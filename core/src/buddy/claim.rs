@@ -18,13 +18,9 @@ use super::desk::Section;
 use super::geometry::Run;
 use super::one_piece::OnePiece;
 use super::release;
-use super::tree::{Piece, Tree, shift};
+use super::tree::{MOST_PIECES, Piece, Tree, shift};
 use super::word::{bit_of, ones, ones_up};
 use crate::sync::atomic::{AtomicU64, Ordering};
-
-/// The most pieces of one claim. Where every group that could be closed is closed, a run has at most two pieces a level
-/// below the top and 65 at it, and a unit sticking out at either end.
-const MOST_PIECES: usize = 96;
 
 /// Why a claim took nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

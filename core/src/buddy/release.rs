@@ -5,9 +5,11 @@
 //! its word goes from full to zero, which claims the unit, and the unit's own token is set one level up. That is
 //! coalescing, without coalescing bits and without help from anyone; nothing depends on it but speed.
 
+use arrayvec::ArrayVec;
+
 use super::desk::Section;
 use super::geometry::Run;
-use super::tree::{Piece, Tree, shift};
+use super::tree::{MOST_PIECES, Piece, Tree, shift};
 use super::word::{FULL, RADIX_LOG2, bit_of, ones, word_of};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::sequentially_consistent;
@@ -21,8 +23,12 @@ pub(super) fn put(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<()
 }
 
 fn put_pieces(tree: &Tree, run: Run, section: &mut Section<'_>) -> Result<(), AlreadyFree> {
-    tree.pieces(run).try_for_each(|piece| refuse_free(tree, piece))?;
-    tree.pieces(run).try_for_each(|piece| put_piece(tree, piece, section))
+    let mut pieces: ArrayVec<Piece, MOST_PIECES> = ArrayVec::new();
+    for piece in tree.pieces(run) {
+        refuse_free(tree, piece)?;
+        pieces.push(piece);
+    }
+    pieces.iter().try_for_each(|&piece| put_piece(tree, piece, section))
 }
 
 /// The granules are free already.
