@@ -13,7 +13,6 @@ use super::geometry::{Need, Run};
 use super::hints::{Hints, Region};
 use super::holes::{holes_in_group, long_hole, runs_in_group};
 use super::tree::Tree;
-use super::upkeep;
 use super::word::{RADIX, RADIX_LOG2, ones_up, runs_of, starts_of};
 
 /// Holes of the request's own class that are looked at before a class above is.
@@ -78,7 +77,7 @@ fn find_in(tree: &Tree, hints: &Hints, class: usize, need: Need, looks: &mut usi
         match look(tree, hints, region, need) {
             Look::Fits(place) => return Some(place),
             Look::Short => left -= 1,
-            Look::Nothing => upkeep::repair(tree, hints, region),
+            Look::Nothing => hints.clear(region),
         }
     }
     None
