@@ -10,7 +10,7 @@
 //! depends on it.
 //!
 //! Space: below the length of a group 31 classes have a bit for each 64 granules, and above it eight classes a doubling
-//! have a bit for each 2^k: 0.73 bits a granule in all.
+//! have a bit for each 2^k: 0.75 bits a granule with all summaries.
 
 use alloc::boxed::Box;
 

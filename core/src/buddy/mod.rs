@@ -227,7 +227,7 @@ impl Buddy {
         self.geometry.granule()
     }
 
-    /// What the buddy itself occupies: about 1.8 bits a granule, and 128 bytes a slot.
+    /// What the buddy itself occupies: about 1.8 bits a granule, 640 bytes for each doubling of the arena, and 128 bytes a slot.
     #[must_use]
     pub fn metadata_bytes(&self) -> Bytes {
         Bytes((size_of::<Buddy>() + self.tree.bytes() + self.hints.bytes() + self.slots.bytes()) as u64)

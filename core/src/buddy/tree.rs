@@ -26,7 +26,7 @@ use crate::sync::zeroed_words;
 /// Enough for 2^40 granules, and for a model's tiny arenas.
 const MOST_LEVELS: usize = 7;
 
-/// The most pieces of a run, in as large units as there are: two a level below the top and 65 at it. A claim has as many where every
+/// The most pieces of a run, in as large units as there are: two a level below the top and 64 at it. A claim has as many where every
 /// group that could be closed is closed, and a unit sticking out at either end.
 pub(super) const MOST_PIECES: usize = 96;
 

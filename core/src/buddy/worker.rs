@@ -137,7 +137,13 @@ impl Worker<'_> {
             self.desk.forget_latest();
             self.settle(latest);
         }
-        if let Some(run) = self.claim_place(placement::preferred(need)) {
+        let preferred = placement::preferred(need);
+        if let Some(run) = self.claim_place(preferred) {
+            return Ok(run);
+        }
+        if preferred.align != need.align
+            && let Some(run) = self.claim_any_place(need)
+        {
             return Ok(run);
         }
         let run = verdict::claim_or_refuse(&self.buddy.tree, &self.buddy.slots, need, self.desk)?;
@@ -159,7 +165,15 @@ impl Worker<'_> {
         None
     }
 
+    /// Apart from the path on which a place is preferred and found.
+    #[cold]
+    #[inline(never)]
+    fn claim_any_place(self, need: Need) -> Option<Run> {
+        self.claim_place(need)
+    }
+
     /// Each lost place is another thread's success; after a few, the complete search decides.
+    #[inline(always)]
     fn claim_place(self, need: Need) -> Option<Run> {
         let Buddy { tree, hints, .. } = self.buddy;
         for _ in 0..PLACES {
