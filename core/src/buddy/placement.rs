@@ -2,9 +2,10 @@
 //!
 //! The best hole within an eighth: of the request's own class up to four holes are looked at, from the lowest address, and the
 //! first that fits is taken; then the lowest hole of the first class above that has one. (Looking at two packs the recorded traces
-//! alike, and exact sizes take a twentieth less time; but powers of two, which want their own multiples, are refused eight times
-//! as often in a full arena.) Where it costs no packing, a request starts where it is in few words, see [`preferred`]; whether it
-//! fits that way is part of choosing the hole, never a shift afterwards. Only where no hole fits that way, it starts anywhere.
+//! alike, and exact sizes take a twentieth less time; but powers of two, which want their own multiples, are refused five to
+//! twenty times as often in a full arena.) Where it costs no packing, a request starts where it is in few words, see
+//! [`preferred`]; whether it fits that way is part of choosing the hole, never a shift afterwards. Only where no hole fits that
+//! way, it starts anywhere.
 //!
 //! Holes are found through [`hints`](super::hints) and looked at in the tree; [`upkeep`](super::upkeep) tells the hints what became
 //! of them.
@@ -178,7 +179,7 @@ fn longest_in(tree: &Tree, hints: &Hints, region: Region) -> u64 {
 
 #[cfg(all(test, not(freehold_loom)))]
 mod tests {
-    use super::super::{Buddy, Geometry, Request};
+    use super::super::{AllocateError, Buddy, Geometry, Request};
     use crate::units::{Bytes, Offset};
 
     #[test]
@@ -191,5 +192,18 @@ mod tests {
         let run = slot.allocate(Request::new(Bytes(128))).unwrap();
         assert_eq!(run.offset(), Offset(1001), "the hole of its own class; a complete search would find the lowest");
         walls.into_iter().chain([run]).for_each(|block| slot.free(block));
+    }
+
+    #[test]
+    fn a_refusal_names_the_longest_hole_where_a_longer_one_was() {
+        let buddy = Buddy::new(Geometry::new(Bytes(16_384), Bytes(1)).unwrap());
+        let mut slot = buddy.slot(0).unwrap();
+        // The second is taken out of a hole of 8192, which keeps its hint, and leaves 1000 free, and 192 where that hint leads to.
+        let walls = [(8192, 8192), (1000, 7000)].map(|(at, bytes)| slot.take(Offset(at), Bytes(bytes)).unwrap());
+        let Err(AllocateError::Full { largest_hole, .. }) = slot.allocate(Request::new(Bytes(10_000))) else {
+            panic!("10,000 are not free");
+        };
+        assert_eq!(largest_hole, Bytes(1000));
+        walls.into_iter().for_each(|block| slot.free(block));
     }
 }

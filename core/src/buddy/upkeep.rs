@@ -10,13 +10,12 @@ use super::holes::holes_in_group;
 use super::tree::Tree;
 use super::word::runs_of;
 
-/// The hole is no more: takes its hint away, unless another hole of its class starts in the same group.
+/// The hole, not an empty one, is no more.
 pub(super) fn forget(tree: &Tree, hints: &Hints, hole: Run) {
-    if !hole.is_empty() {
-        forget_region(tree, hints, hints.region_of(hole));
-    }
+    forget_region(tree, hints, hints.region_of(hole));
 }
 
+/// Takes the hint away, unless another hole of its class starts in the same group.
 #[inline]
 fn forget_region(tree: &Tree, hints: &Hints, region: Region) {
     let class = hints.class(region.class);
@@ -52,10 +51,11 @@ fn left(hints: &Hints, rest: Run, gone: Region) -> bool {
         return false;
     }
     let region = hints.region_of(rest);
-    if region != gone {
+    let stays = region == gone;
+    if !stays {
         hints.set(region);
     }
-    region == gone
+    stays
 }
 
 /// The run was freed, and closed: joins it with the holes on both sides. Somebody may have taken of it again: then the hint is
